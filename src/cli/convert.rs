@@ -1,0 +1,277 @@
+//! `lazaret convert`: the whole flow without a broker, on files that are named.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use clap::Args;
+use futures_util::{StreamExt, stream};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use tokio::time::{interval, sleep};
+
+use super::place::{PlaceArguments, sign_on};
+use super::recipe::RecipeArguments;
+use super::{Ending, Failure, show};
+use crate::clock::Stopwatch;
+use crate::digest::Digest;
+use crate::job::{Job, Source};
+use crate::ledger::HEARTBEAT;
+use crate::pipeline::{Retry, Sources, Step, Worker};
+use crate::recipe::Recipe;
+use crate::verdict::{Reason, Report, Status};
+
+/// Waits between tries that failed for a reason of our own.
+const LADDER: [Duration; 3] = [
+    Duration::from_millis(250),
+    Duration::from_secs(1),
+    Duration::from_secs(4),
+];
+/// Longest wait between two looks at a copy that is being converted elsewhere.
+const LOOK_AGAIN: Duration = Duration::from_millis(400);
+/// How often one that waits looks for lost workers.
+const BURY_EVERY: Duration = Duration::from_secs(1);
+
+/// Convert files here and now, without a broker.
+///
+/// Uses the same ledger and quarantine as the service: what tripped a limit once is refused at once the next time.
+#[derive(Debug, Args)]
+pub struct Convert {
+    /// Images to convert: JPEG, PNG, GIF, WebP, BMP or TIFF, told by their content.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    place: PlaceArguments,
+    /// Copy renditions into this folder, as STEM-NAME.EXT; otherwise they stay in the state folder.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    recipe: RecipeArguments,
+    /// Whose uploads these are.
+    #[arg(long, value_name = "NAME", default_value = "local")]
+    tenant: String,
+    /// Print one JSON object per input.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Convert {
+    pub(super) async fn run(self) -> Result<Ending, Failure> {
+        let config = self.place.config()?;
+        let recipe = self.recipe.recipe(&config.recipes())?;
+        if let Some(out) = &self.out {
+            fs::create_dir_all(out).map_err(|error| Failure::Other(format!("{}: {error}", out.display())))?;
+        }
+        let worker = sign_on(&config, Sources::Paths).await?;
+        let heartbeat = tokio::spawn(heartbeat(Arc::clone(&worker)));
+        let stop = tokio::spawn(stop_on_signal(Arc::clone(&worker)));
+
+        let progress = progress(self.paths.len());
+        let mut results = stream::iter(&self.paths)
+            .map(|path| self.convert(&worker, path, &recipe))
+            .buffered(config.slots() * 2);
+        let mut names = HashMap::new();
+        let mut table = show::table(&["file", "verdict", "", "detail", "cpu", "peak"]);
+        let mut ending = Ending::Well;
+        while let Some((path, report)) = results.next().await {
+            let report = report?;
+            let placed = self.place_renditions(&worker, path, &report, &mut names)?;
+            if report.status != Status::Converted {
+                ending = Ending::NotAll;
+            }
+            match self.json {
+                true => progress.suspend(|| println!("{}", json_line(path, &report, &placed))),
+                false => drop(table.add_row(row(path, &report))),
+            }
+            progress.inc(1);
+        }
+        progress.finish_and_clear();
+        if !self.json {
+            show::print(&table);
+        }
+        heartbeat.abort();
+        stop.abort();
+        worker.ledger.sign_off(&worker.id).await.map_err(Failure::other)?;
+        Ok(ending)
+    }
+
+    async fn convert<'a>(
+        &self,
+        worker: &Arc<Worker>,
+        path: &'a Path,
+        recipe: &Recipe,
+    ) -> (&'a Path, Result<Report, Failure>) {
+        let Some(key) = path.to_str() else {
+            let job = self.job("", recipe);
+            let report = worker.give_up(&job, Reason::SourceMissing, "the path is not UTF-8; rename the file");
+            return (path, Ok(report));
+        };
+        (path, settle(worker, &self.job(key, recipe)).await)
+    }
+
+    fn job(&self, key: &str, recipe: &Recipe) -> Job {
+        Job {
+            job: uuid::Uuid::now_v7().to_string(),
+            tenant: self.tenant.clone(),
+            source: Source {
+                store: "path".to_owned(),
+                key: key.to_owned(),
+                sha256: None,
+                bytes: None,
+            },
+            recipe: recipe.clone(),
+            metadata: Value::Null,
+        }
+    }
+
+    /// Copies renditions to `--out`, whole or not at all; returns where each one is.
+    fn place_renditions(
+        &self,
+        worker: &Worker,
+        path: &Path,
+        report: &Report,
+        names: &mut HashMap<PathBuf, Option<Digest>>,
+    ) -> Result<Vec<PathBuf>, Failure> {
+        let store = &worker.stores.renditions;
+        let Some(out) = &self.out else {
+            return Ok(report.renditions.iter().map(|stored| store.path(&stored.key)).collect());
+        };
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let mut placed = Vec::with_capacity(report.renditions.len());
+        for stored in &report.renditions {
+            let file = |stem: &str| out.join(format!("{stem}-{}.{}", stored.name, stored.format.extension()));
+            let mut target = file(&stem);
+            // Two uploads of one name: the second one carries its digest.
+            if names.get(&target).is_some_and(|digest| *digest != report.sha256) {
+                let digest = report.sha256.map(|digest| digest.short()).unwrap_or_default();
+                target = file(&format!("{stem}-{digest}"));
+            }
+            copy_whole(&store.path(&stored.key), &target)
+                .map_err(|error| Failure::Other(format!("{}: {error}", target.display())))?;
+            names.insert(target.clone(), report.sha256);
+            placed.push(target);
+        }
+        Ok(placed)
+    }
+}
+
+/// Settles one job, and waits as long as it takes: for copies that run elsewhere, and for what is our own fault.
+async fn settle(worker: &Arc<Worker>, job: &Job) -> Result<Report, Failure> {
+    let mut tries = 0;
+    let mut wait = Duration::from_millis(20);
+    let mut digest = None;
+    let mut buried = Stopwatch::start();
+    loop {
+        match worker.settle(job, digest.as_ref()).await {
+            Step::Ended(report) => return Ok(*report),
+            Step::Wait(upload) => {
+                digest = Some(upload.digest);
+                sleep(wait.mul_f64(0.5 + fastrand::f64())).await;
+                wait = (wait * 2).min(LOOK_AGAIN);
+                if buried.elapsed() > BURY_EVERY {
+                    worker.bury_the_dead().await.map_err(Failure::other)?;
+                    buried = Stopwatch::start();
+                }
+            }
+            Step::Retry(Retry::Strike(_)) => {}
+            Step::Retry(Retry::Ledger(error)) => return Err(Failure::other(error)),
+            Step::Retry(retry) => match LADDER.get(tries) {
+                Some(delay) if !worker.is_released() => {
+                    sleep(*delay).await;
+                    tries += 1;
+                }
+                _ => {
+                    let reason = match &retry {
+                        Retry::Store(_) => Reason::Store,
+                        _ => Reason::Unavailable,
+                    };
+                    return Ok(worker.give_up(job, reason, &retry.to_string()));
+                }
+            },
+        }
+    }
+}
+
+/// A worker that does not renew its lease is taken for lost.
+async fn heartbeat(worker: Arc<Worker>) {
+    let mut beat = interval(HEARTBEAT);
+    loop {
+        beat.tick().await;
+        if let Err(error) = worker.beat().await {
+            tracing::error!(%error, "heartbeat");
+        }
+    }
+}
+
+/// The first signal releases what runs; the second one ends the process.
+async fn stop_on_signal(worker: Arc<Worker>) {
+    super::serve::signalled().await;
+    worker.release_all();
+    super::serve::signalled().await;
+    std::process::exit(130);
+}
+
+fn copy_whole(from: &Path, to: &Path) -> io::Result<()> {
+    let folder = to.parent().unwrap_or(Path::new("."));
+    let mut whole = tempfile::NamedTempFile::new_in(folder)?;
+    io::copy(&mut fs::File::open(from)?, whole.as_file_mut())?;
+    whole.as_file().set_permissions(fs::metadata(from)?.permissions())?;
+    whole.persist(to)?;
+    Ok(())
+}
+
+/// Nothing for a single file, nor where standard error is no terminal.
+fn progress(files: usize) -> ProgressBar {
+    if files < 2 {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(files as u64);
+    match ProgressStyle::with_template("{bar:32} {pos}/{len} files, {eta} left") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+fn row(path: &Path, report: &Report) -> Vec<String> {
+    let detail = match report.status {
+        Status::Converted => {
+            let sizes = report
+                .renditions
+                .iter()
+                .map(|made| format!("{} {} {}×{}", made.name, made.format, made.width, made.height));
+            sizes.collect::<Vec<_>>().join(", ")
+        }
+        _ => show::harmless(report.detail.as_deref().unwrap_or_default(), 90),
+    };
+    vec![
+        show::harmless(&path.display().to_string(), 60),
+        show::verdict(report),
+        if report.repeat { "known" } else { "" }.to_owned(),
+        detail,
+        report.cpu_ms.map(|ms| format!("{ms} ms")).unwrap_or_default(),
+        report
+            .peak_memory_bytes
+            .map(|bytes| ByteSize(bytes).to_string())
+            .unwrap_or_default(),
+    ]
+}
+
+/// The fields of a result's `data`, with `path` in place of store and key.
+fn json_line(path: &Path, report: &Report, placed: &[PathBuf]) -> Value {
+    let mut line = json!(report);
+    line["path"] = json!(path.to_string_lossy());
+    if let Some(renditions) = line["renditions"].as_array_mut() {
+        for (rendition, path) in renditions.iter_mut().zip(placed) {
+            if let Some(fields) = rendition.as_object_mut() {
+                fields.remove("store");
+                fields.remove("key");
+                fields.insert("path".to_owned(), json!(path.to_string_lossy()));
+            }
+        }
+    }
+    line
+}

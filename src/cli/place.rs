@@ -1,0 +1,132 @@
+//! Where a command works: on a configuration's stores and ledger, or in a state folder of its own.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytesize::ByteSize;
+use clap::Args;
+
+use super::Failure;
+use crate::config::{Address, Config, ConfigError, LedgerAddress, StoreAddress};
+use crate::ledger::Ledger;
+use crate::ledger::sqlite::Sqlite;
+use crate::pipeline::{Setup, Sources, Stores, Worker};
+use crate::sandbox::Sandbox;
+use crate::specimens::Specimens;
+use crate::store::{Access, Store};
+
+/// Where verdicts are remembered.
+#[derive(Debug, Args)]
+pub struct PlaceArguments {
+    /// Use this configuration: its ledger, its limits, its presets.
+    #[arg(long, value_name = "FILE", env = "LAZARET_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Keep ledger, renditions and specimens in this folder [default: $XDG_STATE_HOME/lazaret].
+    #[arg(long, value_name = "DIR", env = "LAZARET_STATE", conflicts_with = "config")]
+    pub state: Option<PathBuf>,
+}
+
+impl PlaceArguments {
+    /// The configuration to work with.
+    pub(super) fn config(&self) -> Result<Config, Failure> {
+        if let Some(file) = &self.config {
+            return Ok(Config::load(file)?);
+        }
+        let state = match &self.state {
+            Some(state) => std::path::absolute(state).map_err(Failure::other)?,
+            None => default_state()?,
+        };
+        // The environment may set limits here too; the places are those of the state folder.
+        let mut config = Config::of_environment()?;
+        config.ledger = LedgerAddress::Sqlite(state.join("ledger.sqlite"));
+        for (name, address) in Config::default().stores {
+            let folder = state.join(address.path().components().collect::<PathBuf>());
+            config.stores.insert(name, StoreAddress::File(folder));
+        }
+        Ok(config)
+    }
+}
+
+fn default_state() -> Result<PathBuf, Failure> {
+    let from = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    from("XDG_STATE_HOME")
+        .or_else(|| from("HOME").map(|home| home.join(".local/state")))
+        .map(|base| base.join("lazaret"))
+        .ok_or_else(|| Failure::Usage("neither XDG_STATE_HOME nor HOME is set; name a folder with --state".to_owned()))
+}
+
+/// Opens the ledger of a configuration, and makes it where it is missing.
+pub(super) async fn open_ledger(config: &Config) -> Result<Arc<dyn Ledger>, Failure> {
+    let ledger = Sqlite::open(config.ledger.path()).await.map_err(Failure::other)?;
+    Ok(Arc::new(ledger))
+}
+
+/// The stores that jobs may read from: all but those that are written.
+pub(super) fn open_sources(config: &Config) -> Result<BTreeMap<String, Arc<Store>>, Failure> {
+    let readable = config
+        .stores
+        .iter()
+        .filter(|(name, _)| !matches!(name.as_str(), "renditions" | "specimens"));
+    readable
+        .map(|(name, address)| {
+            let store = Store::open(name, address.path(), Access::Shared).map_err(Failure::other)?;
+            Ok((name.clone(), Arc::new(store)))
+        })
+        .collect()
+}
+
+/// The sandbox of a configuration on this host.
+pub(super) fn sandbox(config: &Config) -> Result<Sandbox, Failure> {
+    let renditions = open_store(config, "renditions")?;
+    let sandbox = Sandbox::new(config.sandbox.clone(), config.limits.clone(), renditions.staging());
+    fits_this_host(config, sandbox.budget.total())?;
+    Ok(sandbox)
+}
+
+/// An attempt that may be granted more than the whole budget would wait for ever: an error now rather than then.
+pub(super) fn fits_this_host(config: &Config, budget: u64) -> Result<(), ConfigError> {
+    if config.limits.memory.as_u64() <= budget {
+        return Ok(());
+    }
+    let problem = format!(
+        "{} is more than the memory budget of this host, {} (what is available, less the reserve); lower it or free memory",
+        config.limits.memory,
+        ByteSize(budget)
+    );
+    Err(ConfigError {
+        place: "limits.memory".to_owned(),
+        problem,
+    })
+}
+
+/// Signs a worker on.
+pub(super) async fn sign_on(config: &Config, sources: Sources) -> Result<Arc<Worker>, Failure> {
+    let sandbox = sandbox(config)?;
+    let stores = Stores {
+        sources,
+        renditions: Arc::new(open_store(config, "renditions")?),
+        specimens: Specimens::open(config.stores["specimens"].path(), config.specimens.clone())
+            .map_err(Failure::other)?,
+    };
+    let ledger = open_ledger(config).await?;
+    let flights = config.ledger.path().parent().unwrap_or(Path::new(".")).join("flights");
+    let setup = Setup {
+        ledger,
+        sandbox,
+        stores,
+        flights: &flights,
+        slots: config.slots(),
+    };
+    let worker = Worker::sign_on(setup).await.map_err(Failure::other)?;
+    worker.bury_the_dead().await.map_err(Failure::other)?;
+    Ok(worker)
+}
+
+fn open_store(config: &Config, name: &str) -> Result<Store, Failure> {
+    Store::open(name, config.stores[name].path(), Access::Shared).map_err(Failure::other)
+}

@@ -1,0 +1,391 @@
+//! `lazaret quarantine`: what is held, why, and what is done about it.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use clap::{Args, Subcommand};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::place::{PlaceArguments, open_ledger};
+use super::{Ending, Failure, show};
+use crate::clock;
+use crate::digest::Digest;
+use crate::ledger::{Dossier, Entry, Filter, Ledger, Operator, StrikeRecord};
+use crate::quarantine::{Action, State};
+use crate::verdict::Reason;
+
+/// Review the quarantine: list, show, decide.
+#[derive(Debug, Args)]
+pub struct Quarantine {
+    #[command(flatten)]
+    place: PlaceArguments,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    List(List),
+    /// Show one entry: what it is, its strikes with their evidence, its attempts, its audit trail.
+    Show {
+        /// A digest, or its first digits.
+        digest: String,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let an upload go: it runs again under the usual limits, and may be convicted again.
+    Release(Act),
+    /// Agree with a conviction: it never expires.
+    Confirm(Act),
+    /// Vouch for an upload: it runs, and is never convicted.
+    Allow(Act),
+    /// Put a digest on the list by hand, whether its upload was seen or not.
+    Add(Act),
+    /// Write entries and their strikes as JSON lines.
+    Export {
+        /// Digests or their first digits; none: all.
+        digests: Vec<String>,
+    },
+    /// Take over entries that `export` wrote: all or none. What is stricter here stays.
+    Import {
+        /// The file; `-` for standard input.
+        file: PathBuf,
+        #[command(flatten)]
+        reason: Why,
+    },
+}
+
+/// List entries, newest change first.
+#[derive(Debug, Args)]
+struct List {
+    /// Only these states; may be repeated.
+    #[arg(long, value_enum)]
+    state: Vec<State>,
+    /// Only this reason: memory, cpu, wall, output, violation, crash, worker-loss, listed.
+    #[arg(long, value_parser = reason)]
+    reason: Option<Reason>,
+    /// Only this tenant's.
+    #[arg(long)]
+    tenant: Option<String>,
+    /// Only entries that changed at least this long ago: 30min, 7days.
+    #[arg(long, value_name = "AGE", value_parser = humantime::parse_duration)]
+    older_than: Option<Duration>,
+    /// Only entries that changed at most this long ago.
+    #[arg(long, value_name = "AGE", value_parser = humantime::parse_duration)]
+    newer_than: Option<Duration>,
+    /// At most this many; 0: all.
+    #[arg(long, default_value_t = 100)]
+    limit: u32,
+    /// Print one JSON object per entry.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct Act {
+    /// Digests, or their first digits.
+    #[arg(required = true)]
+    digests: Vec<String>,
+    #[command(flatten)]
+    reason: Why,
+}
+
+#[derive(Debug, Args)]
+struct Why {
+    /// Why, for the audit trail.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    why: String,
+    /// Who, for the audit trail [default: the user's name].
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "operator", hide_env = true)]
+    who: String,
+}
+
+/// One line of an export.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Exported {
+    entry: Entry,
+    strikes: Vec<StrikeRecord>,
+}
+
+impl Quarantine {
+    pub(super) async fn run(self) -> Result<Ending, Failure> {
+        let ledger = open_ledger(&self.place.config()?).await?;
+        match self.command {
+            Command::List(list) => list.run(&*ledger).await,
+            Command::Show { digest, json } => show(&*ledger, &digest, json).await,
+            Command::Release(act) => act.run(&ledger, Action::Release).await,
+            Command::Confirm(act) => act.run(&ledger, Action::Confirm).await,
+            Command::Allow(act) => act.run(&ledger, Action::Allow).await,
+            Command::Add(act) => act.add(&*ledger).await,
+            Command::Export { digests } => export(&*ledger, &digests).await,
+            Command::Import { file, reason } => import(&*ledger, &file, reason.operator()).await,
+        }
+    }
+}
+
+impl List {
+    async fn run(self, ledger: &dyn Ledger) -> Result<Ending, Failure> {
+        let filter = Filter {
+            states: self.state,
+            reason: self.reason,
+            tenant: self.tenant,
+            older_than: self.older_than,
+            newer_than: self.newer_than,
+            limit: self.limit,
+        };
+        let entries = ledger.entries(&filter).await.map_err(Failure::other)?;
+        if self.json {
+            entries.iter().for_each(|entry| println!("{}", json!(entry)));
+            return Ok(Ending::Well);
+        }
+        let columns = [
+            "digest", "state", "reason", "scope", "tenant", "name", "size", "strikes", "repeats", "changed",
+        ];
+        let mut table = show::table(&columns);
+        for entry in &entries {
+            table.add_row([
+                entry.digest.short(),
+                entry.state.word().to_owned(),
+                show::reason(entry.reason),
+                show::word(&entry.scope),
+                show::harmless(&entry.tenant, 20),
+                show::harmless(&entry.name, 40),
+                ByteSize(entry.looks.bytes).to_string(),
+                entry.strikes.to_string(),
+                entry.repeats.to_string(),
+                show::moment(entry.changed),
+            ]);
+        }
+        show::print(&table);
+        Ok(Ending::Well)
+    }
+}
+
+async fn show(ledger: &dyn Ledger, digest: &str, json: bool) -> Result<Ending, Failure> {
+    let digest = resolve(ledger, digest).await?;
+    let dossier = ledger.dossier(&digest).await.map_err(Failure::other)?;
+    let dossier = dossier.ok_or_else(|| Failure::Other(format!("there is no entry for {digest}")))?;
+    match json {
+        true => println!("{}", json!(dossier)),
+        false => print_dossier(&dossier),
+    }
+    Ok(Ending::Well)
+}
+
+fn print_dossier(dossier: &Dossier) {
+    let Dossier {
+        entry,
+        strikes,
+        attempts,
+        audit,
+    } = dossier;
+    let looks = entry.looks;
+    let size = looks
+        .width
+        .zip(looks.height)
+        .map(|(width, height)| format!(", {width}×{height}"));
+    let format = looks.format.map(|format| format!(", {format}"));
+    println!("{}", entry.digest);
+    println!("  state     {} ({})", entry.state.word(), show::reason(entry.reason));
+    println!("  detail    {}", show::harmless(&entry.detail, 200));
+    println!("  covers    {}", show::word(&entry.scope));
+    let (format, size) = (format.unwrap_or_default(), size.unwrap_or_default());
+    println!("  upload    {}{format}{size}", ByteSize(looks.bytes));
+    println!(
+        "  sent by   {} as {}",
+        show::harmless(&entry.tenant, 80),
+        show::harmless(&entry.name, 200)
+    );
+    println!(
+        "  since     {}, changed {}",
+        show::moment(entry.since),
+        show::moment(entry.changed)
+    );
+    println!("  expires   {}", entry.expires.map_or("never".to_owned(), show::moment));
+    println!("  repeats   {} refused by digest", entry.repeats);
+    println!("  specimen  {}", entry.specimen.as_deref().unwrap_or("not kept"));
+    println!("  epoch     build {}, limits {}", entry.epoch.build, entry.epoch.limits);
+    println!("\nStrikes");
+    for strike in strikes {
+        println!("  {}  {}", show::moment(strike.at), show::reason(strike.reason));
+        println!("    {}", show::harmless(&strike.evidence.to_string(), 2000));
+    }
+    println!("\nAttempts");
+    for attempt in attempts {
+        let usage = attempt.usage;
+        println!(
+            "  {}  {:<11} {}{}  {} ms CPU, {} ms wall, {} peak",
+            show::moment(attempt.started),
+            attempt.outcome,
+            attempt.worker.0,
+            if attempt.solo { " (solo)" } else { "" },
+            usage.cpu_ms,
+            usage.wall_ms,
+            ByteSize(usage.peak_memory_bytes)
+        );
+    }
+    println!("\nAudit");
+    for record in audit {
+        println!(
+            "  {}  {} by {}: {} → {}  {}",
+            show::moment(record.at),
+            record.action,
+            show::harmless(&record.who, 40),
+            record.before.map_or("–", State::word),
+            record.after.word(),
+            show::harmless(&record.why, 200)
+        );
+    }
+}
+
+impl Why {
+    fn operator(self) -> Operator {
+        Operator {
+            who: self.who,
+            why: self.why,
+        }
+    }
+}
+
+impl Act {
+    /// Acts on each digest; one that cannot be acted on does not keep the others from it.
+    async fn run(self, ledger: &Arc<dyn Ledger>, action: Action) -> Result<Ending, Failure> {
+        let operator = self.reason.operator();
+        let mut ending = Ending::Well;
+        for digest in &self.digests {
+            let acted = async {
+                let digest = resolve(&**ledger, digest).await?;
+                ledger.act(&digest, action, &operator).await.map_err(Failure::other)
+            };
+            match acted.await {
+                Ok(entry) => println!("{}  {}", entry.digest, entry.state.word()),
+                Err(failure) => {
+                    eprintln!("lazaret: {failure}");
+                    ending = Ending::NotAll;
+                }
+            }
+        }
+        Ok(ending)
+    }
+
+    async fn add(self, ledger: &dyn Ledger) -> Result<Ending, Failure> {
+        let parse = |text: &String| {
+            text.parse::<Digest>()
+                .map_err(|error| Failure::Usage(error.to_string()))
+        };
+        let digests = self.digests.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+        let operator = self.reason.operator();
+        let entries: Vec<_> = digests
+            .iter()
+            .map(|digest| (listed(*digest, &operator), Vec::new()))
+            .collect();
+        let added = ledger
+            .import(&entries, Action::Add, &operator)
+            .await
+            .map_err(Failure::other)?;
+        println!("{added} added");
+        Ok(Ending::Well)
+    }
+}
+
+/// An entry for a digest of which nothing else is known.
+fn listed(digest: Digest, operator: &Operator) -> Entry {
+    let now = clock::now();
+    Entry {
+        digest,
+        state: State::Quarantined,
+        reason: Reason::Listed,
+        scope: crate::blame::Scope::Upload,
+        recipe: None,
+        epoch: crate::pipeline::any_epoch(),
+        tenant: String::new(),
+        name: String::new(),
+        looks: crate::ledger::Looks::default(),
+        detail: match operator.why.as_str() {
+            "" => "listed by an operator".to_owned(),
+            why => format!("listed by an operator: {why}"),
+        },
+        specimen: None,
+        since: now,
+        changed: now,
+        expires: None,
+        strikes: 0,
+        repeats: 0,
+    }
+}
+
+async fn export(ledger: &dyn Ledger, digests: &[String]) -> Result<Ending, Failure> {
+    let digests = match digests {
+        [] => {
+            let all = ledger.entries(&Filter::default()).await.map_err(Failure::other)?;
+            all.into_iter().map(|entry| entry.digest).collect()
+        }
+        some => {
+            let mut resolved = Vec::with_capacity(some.len());
+            for digest in some {
+                resolved.push(resolve(ledger, digest).await?);
+            }
+            resolved
+        }
+    };
+    let mut out = io::stdout().lock();
+    for digest in digests {
+        if let Some(Dossier { entry, strikes, .. }) = ledger.dossier(&digest).await.map_err(Failure::other)? {
+            writeln!(out, "{}", json!(Exported { entry, strikes })).map_err(Failure::other)?;
+        }
+    }
+    Ok(Ending::Well)
+}
+
+async fn import(ledger: &dyn Ledger, file: &PathBuf, operator: Operator) -> Result<Ending, Failure> {
+    let name = file.display();
+    let lines: Box<dyn BufRead> = match file.as_os_str() == "-" {
+        true => Box::new(io::stdin().lock()),
+        false => Box::new(BufReader::new(
+            File::open(file).map_err(|error| Failure::Other(format!("{name}: {error}")))?,
+        )),
+    };
+    let mut entries = Vec::new();
+    for (number, line) in lines.lines().enumerate() {
+        let wrong = |error: String| Failure::Other(format!("{name}:{}: {error}; nothing was imported", number + 1));
+        let line = line.map_err(|error| wrong(error.to_string()))?;
+        let Exported { entry, strikes } = serde_json::from_str(&line).map_err(|error| wrong(error.to_string()))?;
+        entries.push((entry, strikes));
+    }
+    let changed = ledger
+        .import(&entries, Action::Import, &operator)
+        .await
+        .map_err(Failure::other)?;
+    println!("{changed} of {} imported", entries.len());
+    Ok(Ending::Well)
+}
+
+/// A digest from its first digits.
+async fn resolve(ledger: &dyn Ledger, text: &str) -> Result<Digest, Failure> {
+    if let Ok(digest) = text.parse() {
+        return Ok(digest);
+    }
+    if text.len() < 4 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(Failure::Usage(format!(
+            "{text:?} is not a digest, nor its first 4 or more digits"
+        )));
+    }
+    match ledger.resolve(&text.to_lowercase()).await.map_err(Failure::other)?[..] {
+        [digest] => Ok(digest),
+        [] => Err(Failure::Other(format!("there is no entry for {text}"))),
+        _ => Err(Failure::Other(format!(
+            "more than one entry starts with {text}; give more digits"
+        ))),
+    }
+}
+
+fn reason(text: &str) -> Result<Reason, String> {
+    serde_json::from_value(json!(text)).map_err(|_| format!("{text:?} is no reason"))
+}

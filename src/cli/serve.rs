@@ -1,0 +1,82 @@
+//! `lazaret serve`: the worker.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::place::{open_sources, sandbox, sign_on};
+use super::{Ending, Failure};
+use crate::broker::spool::Spool;
+use crate::config::{Address, Config};
+use crate::pipeline::Sources;
+use crate::sandbox::doctor;
+use crate::service::Service;
+use crate::telemetry;
+
+/// Run the worker: take jobs, convert, answer.
+///
+/// Proves its sandbox first, and takes nothing where a required guard does not hold. TERM or INT drains: running attempts may
+/// end within worker.drain; a second signal ends at once. What was not finished is delivered again.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The configuration; `lazaret config example` prints one.
+    #[arg(long, value_name = "FILE", env = "LAZARET_CONFIG")]
+    config: PathBuf,
+}
+
+impl Serve {
+    pub(super) async fn run(self) -> Result<Ending, Failure> {
+        let config = Config::load(&self.config)?;
+        telemetry::start(config.log);
+        let sources = open_sources(&config)?;
+        let stores = sources.keys().cloned().collect();
+        prove(&config).await?;
+
+        let worker = sign_on(&config, Sources::Stores(sources)).await?;
+        let spool = Spool::open(config.broker.path()).map_err(Failure::other)?;
+        let broker = Arc::new(spool.consume(&worker.id).map_err(Failure::other)?);
+        let service = Service::new(Arc::clone(&worker), broker, config.recipes(), stores, config.slots());
+        tracing::info!(
+            worker = worker.id.0,
+            broker = %config.broker,
+            ledger = %config.ledger,
+            slots = config.slots(),
+            memory_budget_bytes = worker.sandbox.budget.total(),
+            "ready"
+        );
+        let second = async {
+            signalled().await;
+        };
+        service.run(signalled(), second, config.worker.drain).await;
+        tracing::info!("stopped");
+        Ok(Ending::Well)
+    }
+}
+
+/// A worker that cannot prove its sandbox refuses to take work.
+async fn prove(config: &Config) -> Result<(), Failure> {
+    let examination = doctor::examine(&sandbox(config)?).await.map_err(Failure::other)?;
+    match examination.failure() {
+        None => Ok(()),
+        Some(check) => {
+            let remedy = check.remedy.as_deref().unwrap_or("see `lazaret doctor`");
+            Err(Failure::Other(format!(
+                "not consuming: {}: {}; {remedy}",
+                check.guard, check.evidence
+            )))
+        }
+    }
+}
+
+/// Waits for TERM or INT. Where signals cannot be had, waits for ever.
+pub(super) async fn signalled() {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}

@@ -1,0 +1,76 @@
+//! Tables for people, and how values look in them.
+
+use chrono::{DateTime, Utc};
+use comfy_table::presets::NOTHING;
+use comfy_table::{ContentArrangement, Table};
+
+use crate::event;
+use crate::verdict::{Reason, Report};
+
+/// A plain table: columns in line, nothing around them.
+pub(super) fn table(columns: &[&str]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(columns.iter().map(|column| column.to_uppercase()));
+    table
+}
+
+/// Prints a table without trailing blanks.
+pub(super) fn print(table: &Table) {
+    for line in table.lines() {
+        println!("{}", line.trim_end());
+    }
+}
+
+/// A reason's word, as in messages.
+pub(super) fn reason(reason: Reason) -> String {
+    word(&reason)
+}
+
+/// The word that an enum is written with in messages.
+pub(super) fn word(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
+}
+
+/// A verdict in one cell: `quarantined: memory`.
+pub(super) fn verdict(report: &Report) -> String {
+    match report.reason {
+        Some(why) => format!("{}: {}", event::word(report.status), reason(why)),
+        None => event::word(report.status).to_owned(),
+    }
+}
+
+/// A moment, to the second.
+pub(super) fn moment(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// Text that came with a file or a tenant, on one line and harmless to a terminal; cut at `most` characters.
+pub(super) fn harmless(text: &str, most: usize) -> String {
+    let clean: String = text
+        .chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .take(most + 1)
+        .collect();
+    match clean.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &clean[..end]),
+        None => clean,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_drive_a_terminal() {
+        assert_eq!(harmless("a\u{1b}[2Jb\nc", 80), "a\u{fffd}[2Jb\u{fffd}c");
+        assert_eq!(harmless("abcdef", 3), "abc…");
+        assert_eq!(harmless("abc", 3), "abc");
+    }
+}

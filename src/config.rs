@@ -1,0 +1,239 @@
+//! Configuration: TOML, then `LAZARET_…` from the environment. One struct per concern; unknown keys are errors.
+//!
+//! In: a file. Out: a [`Config`] whose fields are in range and fit each other, with relative paths made absolute, or a [`ConfigError`] with
+//! file, line, the wrong value and the nearest right one. `config/example.toml` has every key with its default.
+
+mod address;
+mod environment;
+mod sense;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use address::{Address, BrokerAddress, LedgerAddress, StoreAddress};
+
+use crate::recipe::{Fit, Recipe, Rendition, Target};
+use crate::sandbox::layers::Policy;
+use crate::sandbox::limits::Limits;
+use crate::specimens::Keep;
+
+/// Every key with its default and a line on it.
+pub const EXAMPLE: &str = include_str!("../config/example.toml");
+
+/// All settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where jobs come from and results go: `spool:DIR`.
+    pub broker: BrokerAddress,
+    /// The fleet's memory: `sqlite:FILE`.
+    pub ledger: LedgerAddress,
+    /// Named stores: `file:DIR`. `uploads`, `renditions` and `specimens` are always there; further ones may be read from.
+    pub stores: BTreeMap<String, StoreAddress>,
+    /// Recipes by name.
+    pub presets: BTreeMap<String, Preset>,
+    /// Limits on one upload and its attempt.
+    pub limits: Limits,
+    /// What each layer of the sandbox is worth.
+    pub sandbox: Policy,
+    /// How the worker runs.
+    pub worker: WorkerConfig,
+    /// How much evidence is kept.
+    pub specimens: Keep,
+    /// What is logged, and how.
+    pub log: LogConfig,
+}
+
+/// A recipe with a name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preset {
+    /// What to make: 1 to 16 renditions.
+    pub renditions: Recipe,
+}
+
+/// How the worker runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WorkerConfig {
+    /// Most attempts at once, 0 to 1024; 0: one per processor.
+    pub slots: usize,
+    /// Longest drain after TERM.
+    #[serde(with = "humantime_serde")]
+    pub drain: Duration,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// Least important level that is logged.
+    pub level: Level,
+    /// Lines for people or for programs.
+    pub format: LogFormat,
+}
+
+/// A log level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// What needs somebody.
+    Error,
+    /// What may need somebody.
+    Warn,
+    /// One line per attempt.
+    Info,
+    /// What a developer wants to see.
+    Debug,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// What is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {problem}")]
+pub struct ConfigError {
+    /// File, and line and column where they are known; or the variable.
+    pub place: String,
+    /// The wrong key or value, and the nearest right one.
+    pub problem: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let store = |folder: &str| StoreAddress::File(PathBuf::from(folder));
+        Self {
+            broker: BrokerAddress::Spool(PathBuf::from("./spool")),
+            ledger: LedgerAddress::Sqlite(PathBuf::from("./ledger.sqlite")),
+            stores: ["uploads", "renditions", "specimens"]
+                .map(|name| (name.to_owned(), store(&format!("./{name}"))))
+                .into(),
+            presets: BTreeMap::from([("web".to_owned(), Preset { renditions: web() })]),
+            limits: Limits::default(),
+            sandbox: Policy::default(),
+            worker: WorkerConfig::default(),
+            specimens: Keep::default(),
+            log: LogConfig::default(),
+        }
+    }
+}
+
+impl Default for WorkerConfig {
+    fn default() -> Self {
+        Self {
+            slots: 0,
+            drain: Duration::from_secs(25),
+        }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            level: Level::Info,
+            format: LogFormat::Text,
+        }
+    }
+}
+
+/// The recipe of the preset `web`: a thumbnail and a page-wide picture.
+fn web() -> Recipe {
+    let thumb = Rendition {
+        format: Target::Webp,
+        width: Some(320),
+        height: Some(320),
+        fit: Fit::Cover,
+        ..Rendition::named("thumb")
+    };
+    let large = Rendition {
+        format: Target::Jpeg,
+        width: Some(1600),
+        ..Rendition::named("large")
+    };
+    #[expect(clippy::expect_used, reason = "constant input: a test builds it")]
+    Recipe::new(vec![thumb, large]).expect("two renditions with names and edges in range")
+}
+
+impl Config {
+    /// Reads a file, then the environment, and checks that it makes sense on any host.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let place = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
+            place: place.clone(),
+            problem: error.to_string(),
+        })?;
+        let mut config = Self::parse(&text, &place, environment::of_this_process())?;
+        let base = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        config.relative_to(&std::path::absolute(base).unwrap_or_else(|_| base.to_owned()));
+        Ok(config)
+    }
+
+    /// The defaults with the environment over them, where no file is named.
+    pub fn of_environment() -> Result<Self, ConfigError> {
+        Self::parse("", "the environment", environment::of_this_process())
+    }
+
+    /// Reads a text; `environment` holds names without `LAZARET_` and values.
+    pub fn parse(text: &str, place: &str, environment: Vec<(String, String)>) -> Result<Self, ConfigError> {
+        // Once as it stands, so that errors have a line; then with the environment over it.
+        let file: Self = toml::from_str(text).map_err(|error| environment::explain(&error, text, place))?;
+        let mut config = if environment.is_empty() {
+            file
+        } else {
+            environment::over(text, environment)?
+        };
+        for (name, address) in Self::default().stores {
+            config.stores.entry(name).or_insert(address);
+        }
+        match sense::contradiction(&config) {
+            Some(problem) => Err(ConfigError {
+                place: place.to_owned(),
+                problem,
+            }),
+            None => Ok(config),
+        }
+    }
+
+    /// Presets as recipes.
+    pub fn recipes(&self) -> BTreeMap<String, Recipe> {
+        self.presets
+            .iter()
+            .map(|(name, preset)| (name.clone(), preset.renditions.clone()))
+            .collect()
+    }
+
+    /// Attempts at once on this host.
+    pub fn slots(&self) -> usize {
+        match self.worker.slots {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            slots => slots,
+        }
+    }
+
+    fn relative_to(&mut self, base: &Path) {
+        let BrokerAddress::Spool(spool) = &mut self.broker;
+        let LedgerAddress::Sqlite(ledger) = &mut self.ledger;
+        let stores = self.stores.values_mut().map(|StoreAddress::File(folder)| folder);
+        for path in [spool, ledger].into_iter().chain(stores) {
+            // Joining an absolute path gives that path; the components drop every `./` on the way.
+            *path = base.join(&*path).components().collect();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+//! `LAZARET_…` variables over the file's values, and errors of both in words that help.
+
+use toml::{Table, Value};
+
+use super::{Config, ConfigError};
+
+/// Prefix of the variables.
+const PREFIX: &str = "LAZARET_";
+/// Read by the command line itself, not by the configuration.
+const NOT_SETTINGS: [&str; 2] = ["STATE", "CONFIG"];
+
+/// The variables of this process, without their prefix.
+pub(super) fn of_this_process() -> Vec<(String, String)> {
+    std::env::vars()
+        .filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?.to_owned(), value)))
+        .filter(|(name, _)| !NOT_SETTINGS.contains(&name.as_str()))
+        .collect()
+}
+
+/// The file's values with the variables' over them.
+pub(super) fn over(text: &str, environment: Vec<(String, String)>) -> Result<Config, ConfigError> {
+    let named = |name: &str, problem: String| ConfigError {
+        place: format!("{PREFIX}{name}"),
+        problem,
+    };
+    let mut table: Table = toml::from_str(text).map_err(|error| named("", error.to_string()))?;
+    for (name, value) in environment {
+        let path = path_of(&name).map_err(|problem| named(&name, problem))?;
+        put(&mut table, &path, literal(&value));
+        // One at a time, so that the error is the one of this variable.
+        Config::deserialize_table(&table).map_err(|problem| named(&name, problem))?;
+    }
+    Config::deserialize_table(&table).map_err(|problem| named("", problem))
+}
+
+impl Config {
+    fn deserialize_table(table: &Table) -> Result<Self, String> {
+        table
+            .clone()
+            .try_into()
+            .map_err(|error: toml::de::Error| helpful(error.message()))
+    }
+}
+
+/// `LIMITS_CPU_BASE` is `limits`, `cpu_base`: a section's name, then the rest. Layers are written with hyphens.
+fn path_of(name: &str) -> Result<Vec<String>, String> {
+    let lower = name.to_lowercase();
+    let known = toml::Table::try_from(Config::default()).unwrap_or_default();
+    if known.get(&lower).is_some_and(|value| !value.is_table()) {
+        return Ok(vec![lower]);
+    }
+    let (section, key) = lower.split_once('_').unwrap_or((&lower, ""));
+    match known.get(section) {
+        Some(Value::Table(keys)) if section == "stores" || keys.contains_key(key) => {
+            Ok(vec![section.to_owned(), key.to_owned()])
+        }
+        _ => {
+            let all = known.iter().flat_map(|(section, value)| match value {
+                Value::Table(keys) => keys.keys().map(|key| format!("{section}_{key}")).collect(),
+                _ => vec![section.clone()],
+            });
+            let nearest = nearest(&lower, all).map(|key| format!("; did you mean {PREFIX}{}?", key.to_uppercase()));
+            Err(format!("is no setting{}", nearest.unwrap_or_default()))
+        }
+    }
+}
+
+fn put(table: &mut Table, path: &[String], value: Value) {
+    match path {
+        [] => {}
+        [key] => drop(table.insert(key.clone(), value)),
+        [section, rest @ ..] => {
+            let inner = table
+                .entry(section.clone())
+                .or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(inner) = inner {
+                put(inner, rest, value);
+            }
+        }
+    }
+}
+
+/// Whole numbers and booleans as such, all else as text.
+fn literal(value: &str) -> Value {
+    match (value.parse::<i64>(), value.parse::<bool>()) {
+        (Ok(number), _) => Value::Integer(number),
+        (_, Ok(truth)) => Value::Boolean(truth),
+        _ => Value::String(value.to_owned()),
+    }
+}
+
+/// An error of the file, with its line and column.
+pub(super) fn explain(error: &toml::de::Error, text: &str, place: &str) -> ConfigError {
+    let place = match error.span() {
+        Some(span) => {
+            let before = &text[..span.start.min(text.len())];
+            let line = before.matches('\n').count() + 1;
+            let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+            format!("{place}:{line}:{column}")
+        }
+        None => place.to_owned(),
+    };
+    ConfigError {
+        place,
+        problem: helpful(error.message()),
+    }
+}
+
+/// An unknown key with the nearest right one in place of the whole list.
+fn helpful(message: &str) -> String {
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    match quoted[..] {
+        [wrong, ref right @ ..] if message.starts_with("unknown field") && !right.is_empty() => {
+            let known = || right.iter().map(|key| (*key).to_owned());
+            match nearest(wrong, known()) {
+                Some(near) => format!("unknown key `{wrong}`; did you mean `{near}`?"),
+                None => format!("unknown key `{wrong}`; known here: {}", right.join(", ")),
+            }
+        }
+        _ => message.to_owned(),
+    }
+}
+
+fn nearest(wrong: &str, known: impl Iterator<Item = String>) -> Option<String> {
+    known
+        .map(|key| (strsim::damerau_levenshtein(wrong, &key), key))
+        .filter(|(distance, key)| *distance <= (key.len() / 3).max(2))
+        .min()
+        .map(|(_, key)| key)
+}

@@ -1,0 +1,130 @@
+//! Files that are right, files that are wrong, and what is said of them.
+
+use super::*;
+
+fn wrong(text: &str) -> String {
+    Config::parse(text, "lazaret.toml", Vec::new()).unwrap_err().to_string()
+}
+
+fn with(name: &str, value: &str) -> Result<Config, ConfigError> {
+    Config::parse("", "lazaret.toml", vec![(name.to_owned(), value.to_owned())])
+}
+
+#[test]
+fn the_example_is_the_default_and_has_every_key() {
+    let example = Config::parse(EXAMPLE, "example.toml", Vec::new()).unwrap();
+    assert_eq!(example, Config::default());
+    let keys = toml::Table::try_from(Config::default()).unwrap();
+    for (section, value) in keys {
+        let toml::Value::Table(keys) = value else {
+            assert!(EXAMPLE.contains(&format!("\n{section} = ")), "{section}");
+            continue;
+        };
+        assert!(EXAMPLE.contains(&format!("\n[{section}")), "[{section}]");
+        for key in keys.keys().filter(|_| section != "presets") {
+            assert!(EXAMPLE.contains(&format!("\n{key} = ")), "[{section}] {key}");
+        }
+    }
+}
+
+#[test]
+fn every_line_of_the_example_says_what_it_is() {
+    for line in EXAMPLE
+        .lines()
+        .filter(|line| line.contains(" = ") && !line.starts_with('#'))
+    {
+        assert!(line.contains("  # "), "{line}");
+    }
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line_and_the_nearest_right_one() {
+    assert_eq!(
+        wrong("[limits]\nmemroy = \"1 GiB\"\n"),
+        "lazaret.toml:2:1: unknown key `memroy`; did you mean `memory`?"
+    );
+    assert_eq!(
+        wrong("\nledgr = \"sqlite:x\"\n"),
+        "lazaret.toml:2:1: unknown key `ledgr`; did you mean `ledger`?"
+    );
+    assert!(wrong("[worker]\nturbo = true\n").contains("known here: slots, drain"));
+}
+
+#[test]
+fn wrong_values_are_named() {
+    let cases = [
+        ("broker = \"amqp://u:p@h\"", "spool:DIR"),
+        ("[limits]\ninput = \"many\"", "many"),
+        ("[limits]\ncpu = 20", "lazaret.toml:2:"),
+        ("[sandbox]\nseccomp = \"maybe\"", "required"),
+        ("[presets.web]\nrenditions = []", "at least one"),
+        (
+            "[presets.web]\nrenditions = [{ name = \"a\", width = 99999 }]",
+            "99999 px is not between 1 and 16384",
+        ),
+        ("broker = ", "lazaret.toml:1:"),
+    ];
+    for (text, part) in cases {
+        assert!(wrong(text).contains(part), "{part}: {}", wrong(text));
+    }
+}
+
+#[test]
+fn contradictions_are_named() {
+    let cases = [
+        (
+            "[limits]\ncpu = \"1s\"\ncpu_base = \"2s\"",
+            "limits.cpu (1s) is less than limits.cpu_base (2s)",
+        ),
+        ("[limits]\nmemory = \"10 MiB\"", "limits.memory is 10.0 MiB"),
+        ("[limits]\npixels = 300000000", "limits.frame_pixels"),
+        ("[limits]\nscans = 0", "limits.scans is 0"),
+        (
+            "[stores]\nuploads = \"file:x\"\nrenditions = \"file:x\"",
+            "the same folder",
+        ),
+    ];
+    for (text, part) in cases {
+        assert!(wrong(text).contains(part), "{part}: {}", wrong(text));
+    }
+}
+
+#[test]
+fn the_environment_wins() {
+    assert_eq!(with("LIMITS_SCANS", "7").unwrap().limits.scans, 7);
+    assert_eq!(
+        with("LIMITS_CPU_BASE", "2s").unwrap().limits.cpu_base,
+        Duration::from_secs(2)
+    );
+    assert_eq!(with("LEDGER", "sqlite:/x").unwrap().ledger.to_string(), "sqlite:/x");
+    assert_eq!(
+        with("STORES_PHOTOS", "file:/p").unwrap().stores["photos"].to_string(),
+        "file:/p"
+    );
+}
+
+#[test]
+fn a_wrong_variable_is_named() {
+    let cases = [
+        (
+            "LIMITS_SCAN",
+            "LAZARET_LIMITS_SCAN: is no setting; did you mean LAZARET_LIMITS_SCANS?",
+        ),
+        ("LIMITS_SCANS", "LAZARET_LIMITS_SCANS: invalid type"),
+    ];
+    for (name, message) in cases {
+        let error = with(name, "many").unwrap_err().to_string();
+        assert!(error.starts_with(message), "{error}");
+    }
+}
+
+#[test]
+fn relative_paths_are_relative_to_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("lazaret.toml");
+    std::fs::write(&file, "broker = \"spool:./s\"\nledger = \"sqlite:/abs/l\"\n").unwrap();
+    let config = Config::load(&file).unwrap();
+    assert_eq!(config.broker.path(), folder.path().join("s"));
+    assert_eq!(config.ledger.path(), Path::new("/abs/l"));
+    assert_eq!(config.stores["uploads"].path(), folder.path().join("uploads"));
+}

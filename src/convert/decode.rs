@@ -1,0 +1,82 @@
+//! From an upload to its one decoded picture, 8 bits a channel: the master that every rendition is cut from.
+//!
+//! Of an animation the first frame is decoded, of a TIFF the first page. No limit of a decoder is relied upon: counts were
+//! checked before, memory is the allocator's business, time the supervisor's. A decoder that finds another size than the
+//! headers said has been fooled, or has fooled us; either way the file is refused.
+#![forbid(unsafe_code)]
+
+mod jpeg;
+mod samples;
+
+use std::io::Cursor;
+
+use image::codecs::bmp::BmpDecoder;
+use image::codecs::gif::GifDecoder;
+use image::codecs::png::PngDecoder;
+use image::codecs::tiff::TiffDecoder;
+use image::codecs::webp::WebPDecoder;
+use image::error::LimitErrorKind;
+use image::{ImageDecoder, ImageError, Limits as DecoderLimits};
+
+use crate::convert::Failure;
+use crate::convert::pixels::Pixels;
+use crate::convert::preflight::{Headers, Traits};
+use crate::format::Format;
+use crate::sandbox::limits::Limits;
+use crate::verdict::{Reason, Refusal};
+
+/// Decodes `upload`, whose headers were examined.
+pub(super) fn decode(upload: &[u8], headers: &Headers, limits: &Limits) -> Result<Pixels, Failure> {
+    if let Traits::Jpeg {
+        components,
+        adobe,
+        ended,
+    } = headers.traits
+    {
+        if !ended {
+            return Err(corrupt("the JPEG ends before its end marker"));
+        }
+        return jpeg::decode(upload, headers, (components, adobe), limits.scans);
+    }
+    let input = Cursor::new(upload);
+    match headers.format {
+        Format::Png => read(PngDecoder::new(input), headers),
+        Format::Gif => read(GifDecoder::new(input), headers),
+        Format::Webp => read(WebPDecoder::new(input), headers),
+        Format::Bmp => read(BmpDecoder::new(input), headers),
+        Format::Tiff => read(tiff(input), headers),
+        Format::Jpeg => Err(corrupt("a JPEG without its traits")),
+    }
+}
+
+/// A TIFF decoder without its default limits: 256 MiB would refuse honest scans.
+fn tiff(input: Cursor<&[u8]>) -> Result<TiffDecoder<Cursor<&[u8]>>, ImageError> {
+    let mut decoder = TiffDecoder::new(input)?;
+    decoder.set_limits(DecoderLimits::no_limits())?;
+    Ok(decoder)
+}
+
+fn read<D: ImageDecoder>(decoder: Result<D, ImageError>, headers: &Headers) -> Result<Pixels, Failure> {
+    let decoder = decoder.map_err(failure)?;
+    let size = decoder.dimensions();
+    if size != (headers.width, headers.height) {
+        return Err(corrupt("the decoder finds another size than the headers say"));
+    }
+    let kind = decoder.color_type();
+    let mut bytes = vec![0; usize::try_from(decoder.total_bytes()).map_err(|_| Failure::OutOfMemory)?];
+    decoder.read_image(&mut bytes).map_err(failure)?;
+    let (layout, bytes) = samples::to_eight_bits(kind, bytes)?;
+    Ok(Pixels::new(size, layout, bytes).without_idle_alpha())
+}
+
+fn failure(error: ImageError) -> Failure {
+    match error {
+        ImageError::Unsupported(error) => Refusal::new(Reason::UnsupportedFormat, error).into(),
+        ImageError::Limits(error) if error.kind() == LimitErrorKind::InsufficientMemory => Failure::OutOfMemory,
+        error => corrupt(error),
+    }
+}
+
+fn corrupt(detail: impl std::fmt::Display) -> Failure {
+    Refusal::new(Reason::Corrupt, detail).into()
+}

@@ -1,0 +1,119 @@
+//! From the pixels of one rendition to its bytes in the output. Nothing of the source's metadata is written.
+//!
+//! JPEG is 4:4:4 from quality 90, else 4:2:0; grey stays grey where the format knows it.
+
+pub(super) mod webp;
+
+use std::io::{self, BufWriter, Write};
+use std::rc::Rc;
+
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{ExtendedColorType, ImageEncoder, ImageError};
+use jpeg_encoder::{ColorType, Encoder, EncodingError, SamplingFactor};
+
+use crate::convert::Failure;
+use crate::convert::pixels::{Layout, Pixels};
+use crate::format::Format;
+use crate::recipe::Rendition;
+use crate::verdict::{Reason, Refusal};
+
+/// Quality from which JPEG keeps the colours of every pixel.
+const FULL_CHROMA: u8 = 90;
+
+/// Effort of deflate. The level below is another coder: twice as fast, but it holds noise up to four times over.
+const PNG_LEVEL: u8 = 1;
+
+/// Whether `format` can hold transparency.
+pub(super) fn keeps_alpha(format: Format) -> bool {
+    matches!(format, Format::Png | Format::Webp)
+}
+
+/// Encodes to `format`, one of those that [`crate::recipe::Target::resolve`] gives, and tells how many bytes were written.
+pub(super) fn encode(
+    pixels: Rc<Pixels>,
+    rendition: &Rendition,
+    format: Format,
+    output: &mut dyn Write,
+) -> Result<u64, Failure> {
+    let mut output = Counted {
+        output: BufWriter::new(output),
+        bytes: 0,
+    };
+    match format {
+        Format::Jpeg => jpeg(
+            &Pixels::flattened(pixels, rendition.background),
+            rendition.quality(),
+            &mut output,
+        )?,
+        Format::Webp => webp::encode(&Pixels::coloured(pixels), rendition, &mut output)?,
+        _ => png(&pixels, &mut output)?,
+    }
+    output.flush().map_err(Failure::Output)?;
+    Ok(output.bytes)
+}
+
+fn jpeg(pixels: &Pixels, quality: u8, output: &mut dyn Write) -> Result<(), Failure> {
+    let edge = |edge: u32| u16::try_from(edge).map_err(|_| over("jpeg_edge", edge, u16::MAX.into()));
+    let (width, height) = (edge(pixels.width)?, edge(pixels.height)?);
+    let colour = if pixels.layout == Layout::Grey {
+        ColorType::Luma
+    } else {
+        ColorType::Rgb
+    };
+    let sampling = if quality < FULL_CHROMA {
+        SamplingFactor::R_4_2_0
+    } else {
+        SamplingFactor::R_4_4_4
+    };
+    let mut encoder = Encoder::new(output, quality);
+    encoder.set_sampling_factor(sampling);
+    encoder
+        .encode(&pixels.bytes, width, height, colour)
+        .map_err(|error| match error {
+            EncodingError::IoError(error) => Failure::Output(error),
+            error => odd("JPEG", error),
+        })
+}
+
+fn png(pixels: &Pixels, output: &mut dyn Write) -> Result<(), Failure> {
+    let colour = match pixels.layout {
+        Layout::Grey => ExtendedColorType::L8,
+        Layout::Rgb => ExtendedColorType::Rgb8,
+        Layout::Rgba => ExtendedColorType::Rgba8,
+    };
+    let encoder = PngEncoder::new_with_quality(output, CompressionType::Level(PNG_LEVEL), FilterType::Adaptive);
+    encoder
+        .write_image(&pixels.bytes, pixels.width, pixels.height, colour)
+        .map_err(|error| match error {
+            ImageError::IoError(error) => Failure::Output(error),
+            error => odd("PNG", error),
+        })
+}
+
+/// A rendition that its format has no room for.
+fn over(limit: &str, seen: u32, allowed: u32) -> Failure {
+    Refusal::over(Reason::TooComplex, limit, seen.into(), allowed.into()).into()
+}
+
+/// An encoder's error that no input should lead to.
+fn odd(encoder: &str, problem: impl std::fmt::Display) -> Failure {
+    Refusal::new(Reason::Corrupt, format_args!("{encoder} encoder: {problem}")).into()
+}
+
+/// Counts what is written.
+struct Counted<'a> {
+    output: BufWriter<&'a mut dyn Write>,
+    bytes: u64,
+}
+
+impl Write for Counted<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.output.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+}

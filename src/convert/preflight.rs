@@ -1,0 +1,144 @@
+//! What the headers of an upload say, read without decoding a pixel.
+//!
+//! In: an upload's bytes. Out: [`Headers`], or a refusal that names the limit. Every reader walks its container once, from
+//! front to back, holds nothing that grows with the file, and never trusts a length. It counts what costs a decoder
+//! memory or time, also where a decoder would not look: the larger count wins.
+//!
+//! Absent on purpose: checksums, pixels, and everything that a decoder finds out by itself without much cost.
+#![forbid(unsafe_code)]
+
+mod bmp;
+mod bytes;
+mod exif;
+mod gif;
+mod inflate;
+mod jpeg;
+mod png;
+mod tiff;
+mod webp;
+
+use crate::convert::orientation::Orientation;
+use crate::format::Format;
+use crate::sandbox::limits::Limits;
+use crate::verdict::{Reason, Refusal};
+
+/// What a decoder is going to meet.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Headers {
+    /// Format by magic bytes.
+    pub(super) format: Format,
+    /// Width as stored.
+    pub(super) width: u32,
+    /// Height as stored.
+    pub(super) height: u32,
+    /// Frames of an animation, pages of a TIFF; at least 1.
+    pub(super) frames: u64,
+    /// Pixels of the largest thing that a decoder may lay out: canvas, frame or tile.
+    pub(super) largest: u64,
+    /// How the pixels are displayed.
+    pub(super) orientation: Orientation,
+    /// Channels of the decoded picture, at most.
+    pub(super) channels: u64,
+    /// Peak heap of the decoder, the decoded picture included, at most.
+    pub(super) decode_bytes: u64,
+    /// What else the decoder should know.
+    pub(super) traits: Traits,
+}
+
+/// Facts that one format's decoder needs from the walk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Traits {
+    /// None.
+    Plain,
+    /// Of a JPEG.
+    Jpeg {
+        /// Components: 1, 3 or 4.
+        components: u8,
+        /// Whether an Adobe marker was seen: four inks are then stored inverted.
+        adobe: bool,
+        /// Whether the end marker was seen.
+        ended: bool,
+    },
+}
+
+impl Headers {
+    /// Width and height as displayed.
+    pub(super) fn displayed(&self) -> (u32, u32) {
+        self.orientation.turn((self.width, self.height))
+    }
+
+    /// Pixels of the decoded picture.
+    pub(super) fn pixels(&self) -> u64 {
+        area(self.width, self.height)
+    }
+
+    fn check(&self, limits: &Limits) -> Result<(), Refusal> {
+        if self.width == 0 || self.height == 0 {
+            return Err(corrupt("a picture of no pixels"));
+        }
+        let pixels = self.pixels().max(self.largest);
+        if pixels > limits.pixels {
+            return Err(Refusal::over(Reason::TooManyPixels, "pixels", pixels, limits.pixels));
+        }
+        let frame_pixels = pixels.saturating_mul(self.frames);
+        if frame_pixels > limits.frame_pixels {
+            return Err(Refusal::over(
+                Reason::TooManyFrames,
+                "frame_pixels",
+                frame_pixels,
+                limits.frame_pixels,
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The headers of `upload`, within the limits that are counted without a recipe.
+pub(super) fn examine(upload: &[u8], limits: &Limits) -> Result<Headers, Refusal> {
+    if upload.is_empty() {
+        return Err(Refusal::new(Reason::Empty, "the upload has no bytes"));
+    }
+    let read = match Format::sniff(upload) {
+        Some(Format::Jpeg) => jpeg::read,
+        Some(Format::Png) => png::read,
+        Some(Format::Gif) => gif::read,
+        Some(Format::Webp) => webp::read,
+        Some(Format::Bmp) => bmp::read,
+        Some(Format::Tiff) => tiff::read,
+        None => return Err(unsupported(unknown(upload))),
+    };
+    let headers = read(upload, limits)?;
+    headers.check(limits)?;
+    Ok(headers)
+}
+
+fn unknown(upload: &[u8]) -> &'static str {
+    match upload {
+        [b'I', b'I', 43, 0, ..] | [b'M', b'M', 0, 43, ..] => "BigTIFF is not read",
+        _ => "the first bytes are those of no format that is read",
+    }
+}
+
+fn corrupt(detail: impl std::fmt::Display) -> Refusal {
+    Refusal::new(Reason::Corrupt, detail)
+}
+
+fn unsupported(detail: impl std::fmt::Display) -> Refusal {
+    Refusal::new(Reason::UnsupportedFormat, detail)
+}
+
+/// Refuses a count over its limit as too complex.
+fn at_most(limit: &str, seen: u64, allowed: u64) -> Result<(), Refusal> {
+    if seen > allowed {
+        Err(Refusal::over(Reason::TooComplex, limit, seen, allowed))
+    } else {
+        Ok(())
+    }
+}
+
+fn area(width: u32, height: u32) -> u64 {
+    u64::from(width) * u64::from(height)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,318 @@
+//! Both sides of each limit, lies in headers, and bytes that make no sense.
+
+use bytesize::ByteSize;
+use jpeg_encoder::{ColorType, SamplingFactor};
+use proptest::prelude::*;
+
+use super::*;
+use crate::convert::inspect;
+use crate::convert::samples::{self, Tiff};
+use crate::recipe::{Recipe, Rendition};
+
+fn recipe() -> Recipe {
+    Recipe::new(vec![Rendition {
+        width: Some(32),
+        ..Rendition::named("thumb")
+    }])
+    .unwrap()
+}
+
+fn refusal(upload: &[u8], limits: &Limits) -> Refusal {
+    inspect(upload, &recipe(), limits).unwrap_err()
+}
+
+/// `upload` passes with `just`, and is refused for `limit` with one less.
+fn both_sides(upload: &[u8], limit: &str, seen: u64, set: impl Fn(&mut Limits, u64)) {
+    let mut limits = Limits::default();
+    set(&mut limits, seen);
+    inspect(upload, &recipe(), &limits).unwrap();
+    set(&mut limits, seen - 1);
+    let exceeded = refusal(upload, &limits).exceeded.unwrap();
+    assert_eq!(
+        (exceeded.limit.as_str(), exceeded.seen, exceeded.allowed),
+        (limit, seen, seen - 1)
+    );
+}
+
+fn valid() -> Vec<Vec<u8>> {
+    let metadata = [samples::chunk(
+        b"zTXt",
+        &[b"k\0\0", &samples::deflated(&[7; 5000])[..]].concat(),
+    )];
+    vec![
+        samples::turned(&samples::photo(40, 30), 6),
+        samples::jpeg(40, 30, ColorType::Rgb, SamplingFactor::R_4_2_0, true),
+        samples::png((40, 30), 6, 16, true, &metadata),
+        samples::gif(40, 30, 3),
+        samples::animated(&samples::webp(40, 30, false, false), 40, 30, 3),
+        samples::webp(40, 30, true, true),
+        samples::bmp(40, 30, 3),
+        Tiff {
+            tile: Some(16),
+            deflate: true,
+            ..Tiff::plain(40, 30)
+        }
+        .bytes(),
+    ]
+}
+
+#[test]
+fn pixels_are_limited_in_every_format() {
+    for upload in valid() {
+        both_sides(&upload, "pixels", 1200, |limits, value| limits.pixels = value);
+    }
+}
+
+#[test]
+fn frames_are_limited() {
+    let set = |limits: &mut Limits, value| limits.frame_pixels = value;
+    both_sides(&samples::gif(40, 30, 3), "frame_pixels", 3600, set);
+    let still = samples::webp(40, 30, false, false);
+    both_sides(&samples::animated(&still, 40, 30, 5), "frame_pixels", 6000, set);
+    let claim = samples::chunk(b"acTL", &[0, 0, 0, 9, 0, 0, 0, 0]);
+    both_sides(
+        &samples::png((40, 30), 2, 8, false, std::slice::from_ref(&claim)),
+        "frame_pixels",
+        10_800,
+        set,
+    );
+    let control = samples::chunk(b"fcTL", &[0; 26]);
+    let many = [vec![claim], vec![control; 11]].concat();
+    both_sides(&samples::png((40, 30), 2, 8, false, &many), "frame_pixels", 13_200, set);
+}
+
+#[test]
+fn a_gif_frame_beyond_its_screen_counts() {
+    let mut gif = samples::gif(40, 30, 1);
+    gif[6..10].copy_from_slice(&[1, 0, 1, 0]);
+    both_sides(&gif, "pixels", 1200, |limits, value| limits.pixels = value);
+}
+
+#[test]
+fn scans_are_limited() {
+    let jpeg = samples::jpeg(40, 30, ColorType::Rgb, SamplingFactor::R_4_2_0, true);
+    let scans = jpeg.windows(2).filter(|window| window == b"\xff\xda").count() as u64;
+    assert!(scans > 2);
+    both_sides(&jpeg, "scans", scans, |limits, value| limits.scans = value);
+}
+
+#[test]
+fn inflated_metadata_is_limited() {
+    let set = |limits: &mut Limits, value| limits.inflated_metadata = ByteSize(value);
+    let bomb = samples::deflated(&vec![0; 300_000]);
+    let profile = samples::chunk(b"iCCP", &[b"name\0\0", &bomb[..]].concat());
+    let latin = samples::chunk(b"zTXt", &[b"name\0\0", &bomb[..]].concat());
+    let international = samples::chunk(b"iTXt", &[b"name\0\x01\0en\0nom\0", &bomb[..]].concat());
+    for chunk in [profile, latin, international] {
+        let once = samples::png((40, 30), 2, 8, false, std::slice::from_ref(&chunk));
+        both_sides(&once, "inflated_metadata", 300_000, set);
+        let twice = samples::png((40, 30), 2, 8, false, &[chunk.clone(), chunk]);
+        let limits = Limits {
+            inflated_metadata: ByteSize(500_000),
+            ..Limits::default()
+        };
+        assert_eq!(refusal(&twice, &limits).exceeded.unwrap().limit, "inflated_metadata");
+    }
+    let still = samples::webp(40, 30, false, false);
+    let profile = samples::riff_chunk(b"ICCP", &[0; 5000]);
+    let webp = samples::riff(&[samples::extended(32, 40, 30), profile, still[12..].to_vec()]);
+    both_sides(&webp, "inflated_metadata", 5000, set);
+}
+
+#[test]
+fn tiff_directories_are_counted_and_may_not_circle() {
+    let plain = Tiff::plain(40, 30).bytes();
+    let mut chain = plain.clone();
+    for _ in 0..9 {
+        let next = chain.len() as u32;
+        let tail = chain.len() - 4;
+        chain[tail..].copy_from_slice(&next.to_le_bytes());
+        chain.extend(samples::ifd(&[(256, 4, 1, 40)], 0));
+    }
+    both_sides(&chain, "directories", 10, |limits, value| limits.directories = value);
+    let (start, tail) = (plain[4..8].to_vec(), plain.len() - 4);
+    let mut circle = plain;
+    circle[tail..].copy_from_slice(&start);
+    assert_eq!(refusal(&circle, &Limits::default()).reason, Reason::Corrupt);
+}
+
+#[test]
+fn tiff_strips_and_tiles_are_limited() {
+    let set = |limits: &mut Limits, value| limits.strips = value;
+    both_sides(
+        &Tiff {
+            rows: 3,
+            ..Tiff::plain(40, 30)
+        }
+        .bytes(),
+        "strips",
+        10,
+        set,
+    );
+    both_sides(
+        &Tiff {
+            tile: Some(16),
+            ..Tiff::plain(40, 30)
+        }
+        .bytes(),
+        "strips",
+        6,
+        set,
+    );
+}
+
+#[test]
+fn a_small_tiff_with_a_huge_tile_is_refused() {
+    let mut file = b"II\x2a\0\x08\0\0\0".to_vec();
+    file.extend(samples::ifd(
+        &[
+            (256, 4, 1, 1),
+            (257, 4, 1, 1),
+            (258, 3, 1, 8),
+            (262, 3, 1, 1),
+            (322, 4, 1, 20_000),
+            (323, 4, 1, 20_000),
+            (324, 4, 1, 8),
+            (325, 4, 1, 1),
+        ],
+        0,
+    ));
+    let exceeded = refusal(&file, &Limits::default()).exceeded.unwrap();
+    assert_eq!((exceeded.limit.as_str(), exceeded.seen), ("pixels", 400_000_000));
+    assert!(
+        inspect(
+            &file,
+            &recipe(),
+            &Limits {
+                pixels: u64::MAX,
+                frame_pixels: u64::MAX,
+                ..Limits::default()
+            }
+        )
+        .is_ok()
+    );
+}
+
+#[test]
+fn tiff_values_and_strips_past_the_end_are_corrupt() {
+    for lie in [
+        (273, 4, 1, 0x7fff_ffff),
+        (34_675, 7, 0x7fff_ffff, 8),
+        (34_675, 12, 0xffff_ffff, 8),
+    ] {
+        let mut file = b"II\x2a\0\x08\0\0\0".to_vec();
+        file.extend(samples::ifd(&[(256, 4, 1, 1), (257, 4, 1, 1), (279, 4, 1, 1), lie], 0));
+        assert_eq!(refusal(&file, &Limits::default()).reason, Reason::Corrupt);
+    }
+}
+
+#[test]
+fn memory_is_limited() {
+    let upload = samples::photo(400, 300);
+    let declared = inspect(&upload, &recipe(), &Limits::default()).unwrap().memory_bytes;
+    both_sides(&upload, "memory", declared, |limits, value| {
+        limits.memory = ByteSize(value)
+    });
+}
+
+#[test]
+fn what_is_not_read_is_named() {
+    let limits = Limits::default();
+    assert_eq!(refusal(b"", &limits).reason, Reason::Empty);
+    assert_eq!(refusal(b"<svg", &limits).reason, Reason::UnsupportedFormat);
+    assert!(refusal(b"II\x2b\0", &limits).detail.contains("BigTIFF"));
+    let jpeg = samples::photo(40, 30);
+    let frame = jpeg.windows(2).position(|window| window == b"\xff\xc0").unwrap();
+    for (marker, word) in [(0xc3, "lossless"), (0xc5, "hierarchical"), (0xc9, "arithmetic")] {
+        let mut other = jpeg.clone();
+        other[frame + 1] = marker;
+        assert!(refusal(&other, &limits).detail.contains(word));
+    }
+    let mut deep = jpeg.clone();
+    deep[frame + 4] = 12;
+    assert!(refusal(&deep, &limits).detail.contains("12 bits"));
+}
+
+#[test]
+fn the_larger_of_two_frame_headers_counts() {
+    let jpeg = samples::photo(40, 30);
+    let frame = jpeg.windows(2).position(|window| window == b"\xff\xc0").unwrap();
+    let mut larger = jpeg[frame..frame + 19].to_vec();
+    larger[5..9].copy_from_slice(&[0xff, 0xff, 0xff, 0xff]);
+    for at in [frame, frame + 19] {
+        let twice = [&jpeg[..at], &larger, &jpeg[at..]].concat();
+        assert_eq!(refusal(&twice, &Limits::default()).reason, Reason::TooManyPixels);
+    }
+    // Between segments, decoders take `FF 00 C0` for `FF C0`.
+    let hidden = [&jpeg[..frame], b"\xff\x00", &larger[1..], &jpeg[frame..]].concat();
+    assert_eq!(refusal(&hidden, &Limits::default()).reason, Reason::TooManyPixels);
+}
+
+#[test]
+fn huge_and_hollow_bmps_are_refused() {
+    let mut bmp = samples::bmp(40, 30, 3);
+    bmp[18..22].copy_from_slice(&(-40_i32).to_le_bytes());
+    assert_eq!(refusal(&bmp, &Limits::default()).reason, Reason::Corrupt);
+    bmp[18..22].copy_from_slice(&9000_i32.to_le_bytes());
+    bmp[22..26].copy_from_slice(&i32::MIN.to_le_bytes());
+    assert_eq!(refusal(&bmp, &Limits::default()).reason, Reason::TooManyPixels);
+    bmp[22..26].copy_from_slice(&(-9000_i32).to_le_bytes());
+    assert!(refusal(&bmp, &Limits::default()).detail.contains("in the file"));
+}
+
+#[test]
+fn the_largest_sizes_do_not_overflow() {
+    let mut png = samples::png((40, 30), 4, 16, false, &[]);
+    png[16..24].fill(0xff);
+    let mut tiff = b"II\x2a\0\x08\0\0\0".to_vec();
+    let most = u32::MAX;
+    let tags = [
+        (256, 4, 1, most),
+        (257, 4, 1, most),
+        (258, 3, 1, 64),
+        (277, 3, 1, 2),
+        (322, 4, 1, most),
+        (323, 4, 1, most),
+    ];
+    tiff.extend(samples::ifd(
+        &[&tags[..], &[(324, 4, 1, 8), (325, 4, 1, 1)]].concat(),
+        0,
+    ));
+    let limits = Limits {
+        pixels: u64::MAX,
+        frame_pixels: u64::MAX,
+        ..Limits::default()
+    };
+    for upload in [png, tiff] {
+        assert_eq!(refusal(&upload, &Limits::default()).exceeded.unwrap().limit, "pixels");
+        assert_eq!(refusal(&upload, &limits).exceeded.unwrap().limit, "memory");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn arbitrary_bytes_never_panic(kind in 0..6_usize, bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        let magics: [&[u8]; 6] = [b"\xff\xd8", b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", b"GIF89a", b"RIFF\0\0\0\0WEBP", b"BM", b"II\x2a\0"];
+        let _ = inspect(&[magics[kind], &bytes].concat(), &recipe(), &Limits::default());
+        let _ = inspect(&bytes, &recipe(), &Limits::default());
+    }
+
+    #[test]
+    fn damaged_files_never_panic(
+        kind in 0..8_usize,
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
+        kept in any::<prop::sample::Index>(),
+    ) {
+        thread_local!(static VALID: Vec<Vec<u8>> = valid());
+        let mut upload = VALID.with(|valid| valid[kind].clone());
+        for (place, value) in damage {
+            let place = place.index(upload.len());
+            upload[place] = value;
+        }
+        let _ = inspect(&upload, &recipe(), &Limits::default());
+        upload.truncate(kept.index(upload.len()));
+        let _ = inspect(&upload, &recipe(), &Limits::default());
+    }
+}

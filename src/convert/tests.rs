@@ -1,0 +1,415 @@
+//! The whole conversion, from uploads made on the spot to renditions that are read back.
+
+use jpeg_encoder::{ColorType, SamplingFactor};
+
+use super::samples::{self, Tiff};
+use super::*;
+use crate::format::Format;
+use crate::recipe::{Colour, Fit, Target};
+
+fn outcome(upload: &[u8], recipe: &Recipe) -> Result<(Vec<Made>, Vec<u8>), Failure> {
+    let mut output = Vec::new();
+    let made = convert(upload, recipe, &Limits::default(), &mut |_| {}, &mut output)?;
+    Ok((made, output))
+}
+
+/// The output for an upload that must convert.
+pub(super) fn converted(upload: &[u8], recipe: &Recipe) -> Vec<u8> {
+    outcome(upload, recipe).unwrap().1
+}
+
+fn one(format: Target) -> Rendition {
+    Rendition {
+        format,
+        ..Rendition::named("one")
+    }
+}
+
+fn recipe(renditions: impl Into<Vec<Rendition>>) -> Recipe {
+    Recipe::new(renditions.into()).unwrap()
+}
+
+fn read_back(bytes: &[u8]) -> pixels::Pixels {
+    let limits = Limits::default();
+    let headers = preflight::examine(bytes, &limits).unwrap();
+    decode::decode(bytes, &headers, &limits).unwrap()
+}
+
+fn pixel(picture: &pixels::Pixels, x: u32, y: u32) -> Vec<u8> {
+    let channels = picture.layout.channels();
+    let at = (y * picture.width + x) as usize * channels;
+    picture.bytes[at..at + channels].to_vec()
+}
+
+/// Every kind of source that is read, 61 × 47.
+fn sources() -> Vec<(&'static str, Vec<u8>)> {
+    let (width, height) = (61, 47);
+    let size = (width, height);
+    let tiff = Tiff::plain(width, height);
+    let lossy = samples::webp(width, height, false, false);
+    vec![
+        ("jpeg 4:2:0", samples::photo(61, 47)),
+        (
+            "jpeg 4:4:4",
+            samples::jpeg(61, 47, ColorType::Rgb, SamplingFactor::R_4_4_4, false),
+        ),
+        (
+            "jpeg progressive",
+            samples::jpeg(61, 47, ColorType::Rgb, SamplingFactor::R_4_2_0, true),
+        ),
+        (
+            "jpeg grey",
+            samples::jpeg(61, 47, ColorType::Luma, SamplingFactor::R_4_4_4, false),
+        ),
+        (
+            "jpeg inks",
+            samples::jpeg(61, 47, ColorType::Cmyk, SamplingFactor::R_4_4_4, false),
+        ),
+        ("png grey", samples::png(size, 0, 8, false, &[])),
+        ("png rgb", samples::png(size, 2, 8, false, &[])),
+        ("png palette", samples::png(size, 3, 8, false, &[])),
+        (
+            "png palette transparent",
+            samples::png(size, 3, 8, false, &[samples::chunk(b"tRNS", &[0, 128])]),
+        ),
+        ("png grey alpha 16", samples::png(size, 4, 16, false, &[])),
+        ("png rgba interlaced", samples::png(size, 6, 8, true, &[])),
+        ("png rgb 16 interlaced", samples::png(size, 2, 16, true, &[])),
+        ("gif", samples::gif(width, height, 3)),
+        ("webp animated", samples::animated(&lossy, width, height, 3)),
+        ("webp lossy", lossy),
+        ("webp lossy alpha", samples::webp(width, height, true, false)),
+        ("webp lossless", samples::webp(width, height, false, true)),
+        ("webp lossless alpha", samples::webp(width, height, true, true)),
+        ("bmp", samples::bmp(width, height, 3)),
+        ("bmp alpha", samples::bmp(width, height, 4)),
+        ("tiff strips", tiff.bytes()),
+        ("tiff grey", Tiff { channels: 1, ..tiff }.bytes()),
+        (
+            "tiff tiles deflate",
+            Tiff {
+                tile: Some(32),
+                deflate: true,
+                ..tiff
+            }
+            .bytes(),
+        ),
+        (
+            "tiff rgba 16",
+            Tiff {
+                channels: 4,
+                bits: 16,
+                ..tiff
+            }
+            .bytes(),
+        ),
+    ]
+}
+
+#[test]
+fn every_source_becomes_every_target() {
+    for (name, source) in sources() {
+        for target in [Target::Jpeg, Target::Png, Target::Webp] {
+            let small = Rendition {
+                width: Some(20),
+                height: Some(20),
+                ..one(target)
+            };
+            let recipe = recipe([
+                Rendition {
+                    name: "whole".into(),
+                    ..one(target)
+                },
+                small,
+            ]);
+            let declared = inspect(&source, &recipe, &Limits::default()).unwrap();
+            assert_eq!((declared.width, declared.height), (61, 47), "{name}");
+            let (made, output) = outcome(&source, &recipe).unwrap_or_else(|failure| panic!("{name}: {failure:?}"));
+            let (first, second) = output.split_at(made[0].bytes as usize);
+            assert_eq!(second.len() as u64, made[1].bytes);
+            for (bytes, made, size) in [(first, &made[0], (61, 47)), (second, &made[1], (20, 15))] {
+                assert_eq!(Format::sniff(bytes), Some(made.format));
+                let picture = read_back(bytes);
+                assert_eq!((picture.width, picture.height), size, "{name} to {target:?}");
+                assert_eq!((made.width, made.height), size, "{name} to {target:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn lossless_targets_keep_every_pixel() {
+    let source = samples::png((61, 47), 2, 8, false, &[]);
+    let expected = samples::rgb(61, 47);
+    for rendition in [
+        one(Target::Png),
+        Rendition {
+            lossless: true,
+            ..one(Target::Webp)
+        },
+    ] {
+        assert_eq!(read_back(&converted(&source, &recipe([rendition]))).bytes, expected);
+    }
+    for (name, source) in sources() {
+        if [
+            "png rgb 16 interlaced",
+            "tiff strips",
+            "tiff tiles deflate",
+            "bmp",
+            "webp lossless",
+        ]
+        .contains(&name)
+        {
+            assert_eq!(
+                read_back(&converted(&source, &recipe([one(Target::Png)]))).bytes,
+                expected,
+                "{name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn colours_survive_a_jpeg() {
+    for inks in [ColorType::Rgb, ColorType::Cmyk, ColorType::CmykAsYcck] {
+        let channels = samples::components(inks);
+        // Red: no cyan, full magenta and yellow, no black.
+        let red: &[u8] = if channels == 4 { &[0, 255, 255, 0] } else { &[255, 0, 0] };
+        let mut source = Vec::new();
+        jpeg_encoder::Encoder::new(&mut source, 95)
+            .encode(&red.repeat(256), 16, 16, inks)
+            .unwrap();
+        let picture = read_back(&source);
+        let [r, g, b] = pixel(&picture, 8, 8).try_into().unwrap();
+        let seen: [u8; 3] = [r, g, b];
+        let adobe = source.windows(5).any(|window| window == b"Adobe");
+        assert!(r > 240 && g < 15 && b < 15, "{inks:?}: {seen:?}, adobe {adobe}");
+    }
+}
+
+#[test]
+fn all_eight_orientations_are_displayed_upright() {
+    // Displayed: red at the top left, green at the top right, blue at the bottom left, white at the bottom right.
+    let (width, height) = (48, 32);
+    let corner = |x: u32, y: u32| match (x < width / 2, y < height / 2) {
+        (true, true) => [255, 0, 0],
+        (false, true) => [0, 255, 0],
+        (true, false) => [0, 0, 255],
+        (false, false) => [255, 255, 255],
+    };
+    for value in 1..=8 {
+        let orientation = orientation::Orientation::from_exif(value);
+        let store = orientation.turn((width, height));
+        let mut bytes = vec![0; (width * height * 3) as usize];
+        for (x, y) in (0..height).flat_map(|y| (0..width).map(move |x| (x, y))) {
+            let (stored_x, stored_y) = orientation.stored((x, y), store);
+            let at = ((stored_y * store.0 + stored_x) * 3) as usize;
+            bytes[at..at + 3].copy_from_slice(&corner(x, y));
+        }
+        let mut stored = Vec::new();
+        let encoder = jpeg_encoder::Encoder::new(&mut stored, 95);
+        encoder
+            .encode(&bytes, store.0 as u16, store.1 as u16, ColorType::Rgb)
+            .unwrap();
+        let source = samples::turned(&stored, value as u8);
+
+        let cover = Rendition {
+            width: Some(20),
+            height: Some(20),
+            fit: Fit::Cover,
+            ..one(Target::Png)
+        };
+        let inside = Rendition {
+            width: Some(24),
+            ..one(Target::Png)
+        };
+        let cut = Rendition {
+            width: Some(40),
+            height: Some(200),
+            fit: Fit::Cover,
+            ..one(Target::Png)
+        };
+        for (rendition, size) in [
+            (cover, (20, 20)),
+            (inside, (24, 16)),
+            (one(Target::Png), (48, 32)),
+            (cut, (40, 32)),
+        ] {
+            let recipe = recipe([rendition]);
+            let declared = inspect(&source, &recipe, &Limits::default()).unwrap();
+            assert_eq!((declared.width, declared.height), (width, height));
+            let picture = read_back(&converted(&source, &recipe));
+            assert_eq!((picture.width, picture.height), size, "orientation {value}");
+            for (x, y) in [(2, 2), (size.0 - 3, 2), (2, size.1 - 3), (size.0 - 3, size.1 - 3)] {
+                let expected = corner(x * width / size.0, y * height / size.1);
+                let seen = pixel(&picture, x, y);
+                let near = seen
+                    .iter()
+                    .zip(expected)
+                    .all(|(&seen, expected)| seen.abs_diff(expected) < 40);
+                assert!(
+                    near,
+                    "orientation {value}, ({x}, {y}) of {size:?}: {seen:?}, not {expected:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn orientation_is_found_in_every_container() {
+    let exif = samples::exif_block(6);
+    let still = samples::webp(61, 47, false, false);
+    let webp = samples::riff(&[
+        samples::extended(8, 61, 47),
+        still[12..].to_vec(),
+        samples::riff_chunk(b"EXIF", &exif),
+    ]);
+    let tiff = Tiff {
+        orientation: 6,
+        ..Tiff::plain(61, 47)
+    }
+    .bytes();
+    let png = samples::png((61, 47), 2, 8, false, &[samples::chunk(b"eXIf", &exif)]);
+    for source in [webp, tiff, png, samples::turned(&samples::photo(61, 47), 6)] {
+        let picture = read_back(&converted(&source, &recipe([one(Target::Png)])));
+        assert_eq!((picture.width, picture.height), (47, 61));
+    }
+}
+
+#[test]
+fn contain_pads_with_nothing_or_with_the_background() {
+    let background = Colour([10, 20, 30]);
+    let square = |format| Rendition {
+        width: Some(32),
+        height: Some(32),
+        fit: Fit::Contain,
+        background,
+        ..one(format)
+    };
+    let opaque = samples::png((64, 32), 2, 8, false, &[]);
+    let grey = samples::png((64, 32), 0, 8, false, &[]);
+    let clear = samples::png((64, 32), 6, 8, false, &[]);
+    for (source, format, expected) in [
+        (&opaque, Target::Png, vec![10, 20, 30]),
+        (&grey, Target::Png, vec![10, 20, 30]),
+        (&clear, Target::Png, vec![0, 0, 0, 0]),
+        (&clear, Target::Jpeg, vec![10, 20, 30]),
+    ] {
+        let picture = read_back(&converted(source, &recipe([square(format)])));
+        assert_eq!((picture.width, picture.height), (32, 32));
+        let seen = pixel(&picture, 16, 2);
+        let near = seen
+            .iter()
+            .zip(&expected)
+            .all(|(seen, expected)| seen.abs_diff(*expected) < 6);
+        assert!(
+            near && seen.len() == expected.len(),
+            "{format:?}: {seen:?}, not {expected:?}"
+        );
+    }
+}
+
+#[test]
+fn transparent_colours_do_not_bleed() {
+    // Left half opaque red, right half transparent green: no green may show at the seam.
+    let row: Vec<u8> = (0..64)
+        .flat_map(|x| if x < 32 { [255, 0, 0, 255] } else { [0, 255, 0, 0] })
+        .collect();
+    let mut source = Vec::new();
+    let encoder = image::codecs::png::PngEncoder::new(&mut source);
+    image::ImageEncoder::write_image(encoder, &row.repeat(64), 64, 64, image::ExtendedColorType::Rgba8).unwrap();
+    let small = Rendition {
+        width: Some(15),
+        ..one(Target::Png)
+    };
+    let whole = Rendition {
+        name: "whole".into(),
+        ..one(Target::Png)
+    };
+    for recipe in [recipe([small.clone()]), recipe([small, whole])] {
+        let (made, output) = outcome(&source, &recipe).unwrap();
+        let picture = read_back(&output[..made[0].bytes as usize]);
+        assert_eq!(picture.layout, pixels::Layout::Rgba);
+        let green = picture
+            .bytes
+            .chunks(4)
+            .filter(|pixel| pixel[3] > 0)
+            .map(|pixel| pixel[1])
+            .max();
+        assert!(green < Some(5), "{green:?}");
+    }
+    let flat = read_back(&converted(&source, &recipe([one(Target::Jpeg)])));
+    assert!(pixel(&flat, 60, 60).iter().all(|&sample| sample > 250));
+}
+
+#[test]
+fn several_renditions_share_one_decode() {
+    let names = ["a", "b", "c"];
+    let renditions = names.map(|name| Rendition {
+        name: name.into(),
+        width: Some(30),
+        ..one(Target::Jpeg)
+    });
+    let mut phases = Vec::new();
+    let mut output = Vec::new();
+    let source = samples::photo(61, 47);
+    let made = convert(
+        &source,
+        &recipe(renditions),
+        &Limits::default(),
+        &mut |phase| phases.push(phase),
+        &mut output,
+    );
+    let made = made.unwrap();
+    assert_eq!(phases.iter().filter(|&&phase| phase == Phase::Decode).count(), 1);
+    assert_eq!(phases[..3], [Phase::Decode, Phase::Transform, Phase::Encode]);
+    assert_eq!(phases.len(), 7);
+    assert_eq!(made.iter().map(|made| made.bytes).sum::<u64>(), output.len() as u64);
+}
+
+#[test]
+fn cut_files_are_refused() {
+    for (name, source) in sources() {
+        for kept in [source.len() / 2, source.len() * 3 / 4] {
+            let refusal = match outcome(&source[..kept], &recipe([one(Target::Png)])) {
+                Err(Failure::Refused(refusal)) => refusal,
+                other => panic!("{name} cut at {kept}: {other:?}"),
+            };
+            assert_eq!(refusal.reason, Reason::Corrupt, "{name} cut at {kept}: {refusal}");
+        }
+    }
+}
+
+#[test]
+fn formats_without_room_refuse() {
+    let source = samples::png((16_384, 1), 2, 8, false, &[]);
+    let Err(Failure::Refused(refusal)) = outcome(&source, &recipe([one(Target::Webp)])) else {
+        panic!("16,384 pixels are one too many");
+    };
+    assert_eq!(refusal.exceeded.unwrap().limit, "webp_edge");
+}
+
+#[test]
+fn a_broken_output_is_told() {
+    struct Full;
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    for target in [Target::Jpeg, Target::Png, Target::Webp] {
+        let source = samples::photo(610, 470);
+        let end = convert(
+            &source,
+            &recipe([one(target)]),
+            &Limits::default(),
+            &mut |_| {},
+            &mut Full,
+        );
+        assert!(matches!(end, Err(Failure::Output(_))), "{target:?}: {end:?}");
+    }
+}

@@ -1,0 +1,160 @@
+//! From the master to the pixels of one rendition: cut, resize, turn, pad, in this order, because the small result is
+//! cheaper to turn than the master.
+//!
+//! Absent on purpose: threads; the resampler runs on the caller's.
+#![forbid(unsafe_code)]
+
+use std::rc::Rc;
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+
+use crate::convert::Failure;
+use crate::convert::orientation::Orientation;
+use crate::convert::pixels::{Layout, Pixels};
+use crate::convert::preflight::Headers;
+use crate::recipe::{Colour, Geometry, Rendition};
+use crate::verdict::{Reason, Refusal};
+
+/// The side of the squares in which a quarter turn walks a picture, so that both of its sides stay in the cache.
+const TILE: u32 = 32;
+
+/// Whether the master's colours may be multiplied by alpha once, for all renditions: not where one takes its pixels as they
+/// are, for the way there and back is not exact.
+pub(super) fn may_premultiply(renditions: &[Rendition], headers: &Headers) -> bool {
+    let (width, height) = headers.displayed();
+    renditions
+        .iter()
+        .all(|rendition| resizes(&rendition.geometry(width, height)))
+}
+
+/// Whether pixels are computed, and not only copied.
+pub(super) fn resizes(geometry: &Geometry) -> bool {
+    (geometry.crop.2, geometry.crop.3) != geometry.resized
+}
+
+/// The pixels of `rendition`. Padding is transparent where `alpha` can be written and the source has some, else it has
+/// the colour of the rendition's background.
+pub(super) fn render(
+    master: Rc<Pixels>,
+    rendition: &Rendition,
+    orientation: Orientation,
+    alpha: bool,
+) -> Result<Rc<Pixels>, Failure> {
+    let store = (master.width, master.height);
+    let (width, height) = orientation.turn(store);
+    let geometry = rendition.geometry(width, height);
+    let part = orientation.stored_part(geometry.crop, store);
+    let size = orientation.turn(geometry.resized);
+
+    let whole = part == (0, 0, store.0, store.1);
+    let cut = match (resizes(&geometry), whole) {
+        (true, _) => Rc::new(resize(&master, part, size)?),
+        (false, true) => Rc::clone(&master),
+        (false, false) => Rc::new(crop(&master, part)),
+    };
+    drop(master);
+
+    let turned = if orientation == Orientation::UPRIGHT {
+        cut
+    } else {
+        Rc::new(turn(&cut, orientation))
+    };
+    if geometry.canvas == geometry.resized {
+        return Ok(turned);
+    }
+    let background = (!alpha || turned.layout != Layout::Rgba).then_some(rendition.background);
+    Ok(Rc::new(pad(turned, geometry, background)))
+}
+
+fn resize(master: &Pixels, part: (u32, u32, u32, u32), size: (u32, u32)) -> Result<Pixels, Failure> {
+    let odd = |problem: &dyn std::fmt::Display| Refusal::new(Reason::Corrupt, format_args!("resizing: {problem}"));
+    let kind = master.layout.pixel_type();
+    let source = ImageRef::new(master.width, master.height, &master.bytes, kind).map_err(|problem| odd(&problem))?;
+    let mut target = Image::new(size.0, size.1, kind);
+    let (x, y, width, height) = part;
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
+        .use_alpha(!master.premultiplied)
+        .crop(f64::from(x), f64::from(y), f64::from(width), f64::from(height));
+    Resizer::new()
+        .resize(&source, &mut target, &options)
+        .map_err(|problem| odd(&problem))?;
+    let mut pixels = Pixels::new(size, master.layout, target.into_vec());
+    if master.premultiplied {
+        pixels.unmultiply();
+    }
+    Ok(pixels)
+}
+
+fn crop(master: &Pixels, (x, y, width, height): (u32, u32, u32, u32)) -> Pixels {
+    let channels = master.layout.channels();
+    let mut bytes = Vec::with_capacity(width as usize * height as usize * channels);
+    let (from, length) = (x as usize * channels, width as usize * channels);
+    for row in master
+        .bytes
+        .chunks_exact(master.stride())
+        .skip(y as usize)
+        .take(height as usize)
+    {
+        bytes.extend_from_slice(&row[from..from + length]);
+    }
+    Pixels::new((width, height), master.layout, bytes)
+}
+
+fn turn(picture: &Pixels, orientation: Orientation) -> Pixels {
+    match picture.layout {
+        Layout::Grey => turn_pixels::<1>(picture, orientation),
+        Layout::Rgb => turn_pixels::<3>(picture, orientation),
+        Layout::Rgba => turn_pixels::<4>(picture, orientation),
+    }
+}
+
+fn turn_pixels<const CHANNELS: usize>(picture: &Pixels, orientation: Orientation) -> Pixels {
+    let store = (picture.width, picture.height);
+    let (width, height) = orientation.turn(store);
+    let mut turned = vec![0; picture.bytes.len()];
+    let (from, _) = picture.bytes.as_chunks::<CHANNELS>();
+    let (to, _) = turned.as_chunks_mut::<CHANNELS>();
+    for top in (0..height).step_by(TILE as usize) {
+        for left in (0..width).step_by(TILE as usize) {
+            for y in top..height.min(top + TILE) {
+                for x in left..width.min(left + TILE) {
+                    let (stored_x, stored_y) = orientation.stored((x, y), store);
+                    let index = stored_y as usize * store.0 as usize + stored_x as usize;
+                    to[y as usize * width as usize + x as usize] = from[index];
+                }
+            }
+        }
+    }
+    Pixels::new((width, height), picture.layout, turned)
+}
+
+/// Lays the picture on a canvas of `background`, or of nothing.
+fn pad(picture: Rc<Pixels>, geometry: Geometry, background: Option<Colour>) -> Pixels {
+    let picture = match background {
+        Some(Colour([r, g, b])) if r != g || g != b => Pixels::coloured(picture),
+        _ => picture,
+    };
+    let channels = picture.layout.channels();
+    let fill: [u8; 4] = match background {
+        Some(Colour([r, g, b])) => [r, g, b, 255],
+        None => [0; 4],
+    };
+    let pixel_count = geometry.canvas.0 as usize * geometry.canvas.1 as usize;
+    let mut bytes = vec![fill[0]; pixel_count * channels];
+    if fill[..channels].iter().any(|&value| value != fill[0]) {
+        bytes
+            .chunks_exact_mut(channels)
+            .for_each(|pixel| pixel.copy_from_slice(&fill[..channels]));
+    }
+    let (row, column) = (
+        geometry.canvas.0 as usize * channels,
+        geometry.offset.0 as usize * channels,
+    );
+    let rows = bytes.chunks_exact_mut(row).skip(geometry.offset.1 as usize);
+    for (to, from) in rows.zip(picture.bytes.chunks_exact(picture.stride())) {
+        to[column..column + from.len()].copy_from_slice(from);
+    }
+    Pixels::new(geometry.canvas, picture.layout, bytes)
+}

@@ -1,0 +1,416 @@
+//! The ledger: what is running, what came of it, what is quarantined, and who decided so. The fleet's one memory.
+//!
+//! In: claims and endings of attempts, jobs that wait, actions of operators. Out: who may run, what is known already, the quarantine.
+//! Every method is one transaction; rules come from [`crate::blame`] and [`crate::quarantine`], the clock is the database's.
+//!
+//! Absent on purpose: bytes of uploads and renditions (stores hold those), and retries of failed statements: an error means
+//! that the caller stops taking work.
+
+pub mod sqlite;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::blame::{Control, Judgement, Scope};
+use crate::digest::Digest;
+use crate::format::Format;
+use crate::quarantine::{Action, Gate, State};
+use crate::recipe::RecipeKey;
+use crate::sandbox::outcome::{Outcome, Usage};
+use crate::sandbox::protocol::Phase;
+use crate::verdict::{Reason, Report, Status, Stored};
+
+/// How long a worker is believed alive after its last heartbeat.
+pub const LEASE: Duration = Duration::from_secs(30);
+/// How often a worker renews its lease.
+pub const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How long ended jobs and attempts that left no strike are kept.
+pub const HISTORY: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// One process that runs attempts: `host-pid-random`; never used twice.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WorkerId(pub String);
+
+/// An attempt, and at the same time its fencing token: an outcome is written only while this attempt is the running one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AttemptId(pub i64);
+
+/// What a verdict is valid for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// Converter build: renditions are reused within it.
+    pub build: String,
+    /// Digest of the limits, 16 hexadecimal digits: refusals are remembered within build and limits.
+    pub limits: String,
+}
+
+/// Asks whether a digest may run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The upload.
+    pub digest: Digest,
+    /// What is to be made of it.
+    pub recipe: RecipeKey,
+    /// Build and limits of the worker.
+    pub epoch: Epoch,
+    /// Who wants to run it.
+    pub worker: WorkerId,
+    /// Whose upload it is.
+    pub tenant: String,
+    /// Its name as the tenant knows it: a key or a path, cut at 512 characters.
+    pub name: String,
+    /// The job it is for.
+    pub job: String,
+    /// Whether the worker runs nothing else until this attempt has ended: a suspect is recorded only then.
+    pub alone: bool,
+}
+
+/// The answer to a [`Claim`].
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub enum Claimed {
+    /// Refused by its digest; the repeat is counted.
+    Listed(Box<Entry>),
+    /// Converted or rejected before: nothing needs to run.
+    Known(Box<Known>),
+    /// An attempt on the digest is running, or the digest must run solo and another one does: wait.
+    Busy,
+    /// The digest is suspected: claim again when the worker runs nothing else. Nothing is recorded yet.
+    MustBeAlone,
+    /// The attempt is recorded, durably: run it.
+    Run(Attempt),
+}
+
+/// A recorded attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt {
+    /// Its id and fencing token.
+    pub id: AttemptId,
+    /// `Open`, `Solo` or `Vouched`.
+    pub gate: Gate,
+}
+
+/// What is known of an upload from its headers; all absent where it never got that far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Looks {
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Format.
+    pub format: Option<Format>,
+    /// Width as displayed, in pixels.
+    pub width: Option<u32>,
+    /// Height as displayed, in pixels.
+    pub height: Option<u32>,
+    /// Frames.
+    pub frames: Option<u64>,
+}
+
+/// An earlier result that still holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Known {
+    /// `Converted` or `Rejected`.
+    pub status: Status,
+    /// Why it was rejected.
+    pub reason: Option<Reason>,
+    /// One sentence for people.
+    pub detail: Option<String>,
+    /// What the upload looks like.
+    pub looks: Looks,
+    /// What was made.
+    pub renditions: Vec<Stored>,
+    /// What the attempt used.
+    pub usage: Usage,
+}
+
+/// The end of an attempt, to be written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ending {
+    /// Which attempt.
+    pub attempt: AttemptId,
+    /// What happened.
+    pub outcome: Outcome,
+    /// How far the child said it got.
+    pub phase: Phase,
+    /// What it used.
+    pub usage: Usage,
+    /// What the control image did, where it was run.
+    pub control: Control,
+    /// What the upload looks like.
+    pub looks: Looks,
+    /// What was made and stored; empty unless converted.
+    pub renditions: Vec<Stored>,
+    /// Key of the kept bytes in the specimens' store, where they were kept.
+    pub specimen: Option<String>,
+    /// Evidence for operators: limit, value, signal, host load, co-running attempts, build, kernel.
+    pub evidence: Value,
+}
+
+/// What became of an [`Ending`].
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub enum Settled {
+    /// Written, and judged.
+    Judged(Judgement),
+    /// The attempt was not running any more (its worker was taken for lost): nothing was written.
+    Fenced,
+}
+
+/// An attempt whose worker was lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// The upload it was running.
+    pub digest: Digest,
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// What it came to: `Strike` or `Convict` after a solo run; `Retry` in company (the digest is suspected now).
+    pub judgement: Judgement,
+}
+
+/// A quarantine entry: one per digest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// The upload.
+    pub digest: Digest,
+    /// Where it stands.
+    pub state: State,
+    /// What for.
+    pub reason: Reason,
+    /// How much it covers.
+    pub scope: Scope,
+    /// The recipe it tripped with.
+    pub recipe: Option<RecipeKey>,
+    /// Build and limits it was made under.
+    pub epoch: Epoch,
+    /// Who sent it first.
+    pub tenant: String,
+    /// Its name then.
+    pub name: String,
+    /// What it looks like.
+    pub looks: Looks,
+    /// One sentence for people: the limit, the value seen, the value allowed.
+    pub detail: String,
+    /// Where its bytes are kept.
+    pub specimen: Option<String>,
+    /// When the entry was made.
+    pub since: DateTime<Utc>,
+    /// When its state changed last.
+    pub changed: DateTime<Utc>,
+    /// When it expires.
+    pub expires: Option<DateTime<Utc>>,
+    /// Strikes in all.
+    pub strikes: u64,
+    /// How often it was refused by its digest.
+    pub repeats: u64,
+}
+
+/// An entry with its history.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Dossier {
+    /// The entry.
+    pub entry: Entry,
+    /// Its strikes, oldest first.
+    pub strikes: Vec<StrikeRecord>,
+    /// Its attempts, newest first, at most 50.
+    pub attempts: Vec<AttemptRecord>,
+    /// Its audit trail, oldest first.
+    pub audit: Vec<AuditRecord>,
+}
+
+/// One strike. Append-only.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StrikeRecord {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The attempt; absent for imported strikes.
+    pub attempt: Option<AttemptId>,
+    /// What for.
+    pub reason: Reason,
+    /// Build and limits.
+    pub epoch: Epoch,
+    /// Evidence, as in [`Ending::evidence`].
+    pub evidence: Value,
+}
+
+/// One attempt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AttemptRecord {
+    /// Its id.
+    pub id: AttemptId,
+    /// Who ran it.
+    pub worker: WorkerId,
+    /// With which recipe.
+    pub recipe: RecipeKey,
+    /// Whether it ran alone.
+    pub solo: bool,
+    /// When it began.
+    pub started: DateTime<Utc>,
+    /// When it ended.
+    pub ended: Option<DateTime<Utc>>,
+    /// `running`, an outcome's word, or `lost`.
+    pub outcome: String,
+    /// What it used.
+    pub usage: Usage,
+}
+
+/// One change of an entry. Append-only.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AuditRecord {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// An operator's name, or `lazaret` where a rule did it.
+    pub who: String,
+    /// What was done: an action's word, or `convict`, `suspect`, `clear`, `widen`.
+    pub action: String,
+    /// Why, in the operator's words or the rule's.
+    pub why: String,
+    /// State before; absent for a new entry.
+    pub before: Option<State>,
+    /// State after.
+    pub after: State,
+}
+
+/// Who acts on the quarantine, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operator {
+    /// Name for the audit trail.
+    pub who: String,
+    /// Reason for the audit trail.
+    pub why: String,
+}
+
+/// Which entries to list. All conditions hold together.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filter {
+    /// Only these states; empty: all.
+    pub states: Vec<State>,
+    /// Only this reason.
+    pub reason: Option<Reason>,
+    /// Only this tenant's.
+    pub tenant: Option<String>,
+    /// Only entries whose state changed at least this long ago.
+    pub older_than: Option<Duration>,
+    /// Only entries whose state changed at most this long ago.
+    pub newer_than: Option<Duration>,
+    /// At most this many, newest first; 0: no bound.
+    pub limit: u32,
+}
+
+/// A job that the ledger keeps: because it was answered, or because it waits and its message is acknowledged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KeptJob {
+    /// The job's id.
+    pub job: String,
+    /// Whose it is.
+    pub tenant: String,
+    /// The message body and envelope, to go on from.
+    pub message: Value,
+    /// How often it was tried and came back for our own fault.
+    pub tries: u32,
+}
+
+/// What the ledger knows of a job that has just arrived.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub enum Arrival {
+    /// Nothing: go on.
+    New,
+    /// It waits here already: its message can go.
+    Waiting,
+    /// It ended before: answer the same again.
+    Ended(Box<Report>),
+}
+
+/// What went wrong with the ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The file or server cannot be used: not ours, corrupt, read-only, newer than this program. Names remedy.
+    #[error("ledger {place}: {problem}")]
+    Unusable {
+        /// Path or server.
+        place: String,
+        /// What is wrong and what helps.
+        problem: String,
+    },
+    /// A statement failed: locked for too long, disk full, connection lost.
+    #[error("ledger {place}: {problem}")]
+    Failed {
+        /// Path or server.
+        place: String,
+        /// What the database said.
+        problem: String,
+    },
+    /// No entry has this digest.
+    #[error("no quarantine entry for {0}")]
+    NoEntry(String),
+    /// The action makes no sense in the entry's state.
+    #[error("{digest} is {}, which cannot be changed by `{action}`", state.word())]
+    WrongState {
+        /// Which entry.
+        digest: String,
+        /// Its state.
+        state: State,
+        /// What was asked for.
+        action: &'static str,
+    },
+}
+
+/// A ledger. Two stores implement it; the same tests hold for both.
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// Makes the worker known and gives it a lease.
+    async fn sign_on(&self, worker: &WorkerId, host: &str, build: &str) -> Result<(), LedgerError>;
+    /// Renews the worker's lease.
+    async fn heartbeat(&self, worker: &WorkerId) -> Result<(), LedgerError>;
+    /// The worker ended in order and runs nothing any more.
+    async fn sign_off(&self, worker: &WorkerId) -> Result<(), LedgerError>;
+    /// The worker is gone without a word: ends its attempts as lost and judges them.
+    async fn bury(&self, worker: &WorkerId) -> Result<Vec<Lost>, LedgerError>;
+    /// The same for every worker whose lease is over.
+    async fn bury_expired(&self) -> Result<Vec<Lost>, LedgerError>;
+
+    /// Whether this digest is refused for this recipe; counts nothing. For claimed digests.
+    async fn refused(&self, digest: &Digest, recipe: &RecipeKey) -> Result<Option<Entry>, LedgerError>;
+    /// Claims a digest: refused, known, busy, or recorded as running.
+    async fn claim(&self, claim: &Claim) -> Result<Claimed, LedgerError>;
+    /// Forgets an earlier result: its renditions are not there any more.
+    async fn forget(&self, digest: &Digest, recipe: &RecipeKey) -> Result<(), LedgerError>;
+    /// Ends an attempt: judges its outcome, writes result, strike and state.
+    async fn settle(&self, ending: &Ending) -> Result<Settled, LedgerError>;
+
+    /// What is known of an arriving job.
+    async fn arrival(&self, job: &str) -> Result<Arrival, LedgerError>;
+    /// Keeps a job that waits, durably, for at least `delay`; its message can be acknowledged then.
+    async fn park(&self, job: &KeptJob, digest: Option<&Digest>, delay: Duration) -> Result<(), LedgerError>;
+    /// Takes over at most `most` waiting jobs whose digest is not running; they are the worker's for a lease.
+    async fn adopt(&self, worker: &WorkerId, most: u32) -> Result<Vec<KeptJob>, LedgerError>;
+    /// Ends a job with its report. A job ends once: returns the report that counts, the first one.
+    async fn end(&self, report: &Report) -> Result<Report, LedgerError>;
+    /// How many jobs wait.
+    async fn waiting(&self) -> Result<u64, LedgerError>;
+
+    /// Entries, newest change first.
+    async fn entries(&self, filter: &Filter) -> Result<Vec<Entry>, LedgerError>;
+    /// Digests of entries that start with these hexadecimal digits, at most 2.
+    async fn resolve(&self, prefix: &str) -> Result<Vec<Digest>, LedgerError>;
+    /// One entry with its history.
+    async fn dossier(&self, digest: &Digest) -> Result<Option<Dossier>, LedgerError>;
+    /// An operator's action on an entry.
+    async fn act(&self, digest: &Digest, action: Action, operator: &Operator) -> Result<Entry, LedgerError>;
+    /// Puts a digest on the list by hand (reason `listed`), or entries from another ledger with their strikes: all or none.
+    async fn import(
+        &self,
+        entries: &[(Entry, Vec<StrikeRecord>)],
+        action: Action,
+        operator: &Operator,
+    ) -> Result<u64, LedgerError>;
+    /// Expires entries that are due and drops history older than [`HISTORY`], a few hundred rows at a time; returns rows changed.
+    async fn tidy(&self) -> Result<u64, LedgerError>;
+}

@@ -1,0 +1,301 @@
+//! The ledger in one SQLite file: the default, for one host and as many processes as it bears.
+//!
+//! The file is in write-ahead mode, so it must lie on a local disk: network file systems do not keep its locks. Every writing
+//! transaction takes the write lock when it begins; a process waits for it up to a minute. A commit is on the disk when it
+//! returns. Dropping the future of a writing method may leave its transaction done or undone: await it.
+
+mod charge;
+mod claim;
+mod entries;
+mod fault;
+mod file;
+mod jobs;
+mod operators;
+mod rows;
+mod session;
+mod settle;
+mod statements;
+mod tidy;
+mod workers;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use self::fault::Fault;
+use self::file::{Identity, Pools};
+use self::session::Session;
+use super::{
+    Arrival, Claim, Claimed, Dossier, Ending, Entry, Filter, KeptJob, Ledger, LedgerError, Lost, Operator, Settled,
+    StrikeRecord, WorkerId,
+};
+use crate::digest::Digest;
+use crate::quarantine::Action;
+use crate::recipe::RecipeKey;
+use crate::verdict::Report;
+
+/// A ledger in a SQLite file. Clones share its connections.
+#[derive(Clone)]
+pub struct Sqlite {
+    path: PathBuf,
+    writer: sqlx::SqlitePool,
+    readers: sqlx::SqlitePool,
+    identity: Identity,
+    patience: Duration,
+    clock_offset_ms: i64,
+}
+
+/// What to do where there is no file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    Create,
+    Refuse,
+}
+
+/// What tests set.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct Tuning {
+    /// How long a lock of another process is waited for.
+    pub busy_timeout: Duration,
+    /// Pages of 4 KiB after which the disk counts as full.
+    pub max_pages: Option<u32>,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            busy_timeout: Duration::from_secs(60),
+            max_pages: None,
+        }
+    }
+}
+
+impl Sqlite {
+    /// Opens the ledger at `path`. Makes it where there is none: mode 0600, and its directories 0700.
+    ///
+    /// Refuses, without writing a byte, what is not a ledger of this schema or an earlier one.
+    pub async fn open(path: &Path) -> Result<Self, LedgerError> {
+        Self::open_tuned(path, Tuning::default()).await
+    }
+
+    /// Opens the ledger at `path`, which must exist: for commands that would only ever show an empty one.
+    pub async fn open_existing(path: &Path) -> Result<Self, LedgerError> {
+        Self::open_with(path, Missing::Refuse, Tuning::default()).await
+    }
+
+    /// [`Sqlite::open`], for tests.
+    #[doc(hidden)]
+    pub async fn open_tuned(path: &Path, tuning: Tuning) -> Result<Self, LedgerError> {
+        Self::open_with(path, Missing::Create, tuning).await
+    }
+
+    /// The same ledger, seen by a clock that is ahead: for tests.
+    #[doc(hidden)]
+    pub fn with_clock_offset(mut self, offset_ms: i64) -> Self {
+        self.clock_offset_ms = offset_ms;
+        self
+    }
+
+    /// Closes the connections; the last process to do so tidies the file's -wal away.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    async fn open_with(path: &Path, missing: Missing, tuning: Tuning) -> Result<Self, LedgerError> {
+        let path = file::absolute(path)?;
+        let Pools {
+            writer,
+            readers,
+            identity,
+        } = file::open(&path, missing, &tuning).await?;
+        Ok(Self {
+            path,
+            writer,
+            readers,
+            identity,
+            patience: tuning.busy_timeout,
+            clock_offset_ms: 0,
+        })
+    }
+
+    async fn read(&self) -> Result<Session, LedgerError> {
+        Session::reading(&self.readers, self.clock_offset_ms)
+            .await
+            .map_err(|fault| self.failed(fault))
+    }
+
+    async fn write(&self) -> Result<Session, LedgerError> {
+        Session::writing(&self.writer, self.clock_offset_ms)
+            .await
+            .map_err(|fault| self.failed(fault))
+    }
+
+    /// Ends a transaction: commits what went well, rolls back what did not.
+    async fn end_with<T>(&self, session: Session, result: Result<T, Fault>) -> Result<T, LedgerError> {
+        let value = result.map_err(|fault| self.failed(fault))?;
+        session.commit().await.map_err(|fault| self.failed(fault))?;
+        Ok(value)
+    }
+
+    /// Somebody may move the file away under its users: they would go on, each in its own world, and run an upload twice.
+    fn must_be_in_place(&self) -> Result<(), LedgerError> {
+        match Identity::of(&self.path) {
+            Ok(identity) if identity == self.identity => Ok(()),
+            _ => Err(self.failed(Fault::Request(
+                "was moved or replaced while in use: start the workers again".to_owned(),
+            ))),
+        }
+    }
+
+    fn failed(&self, fault: Fault) -> LedgerError {
+        fault.failed(&self.path, self.patience)
+    }
+}
+
+#[async_trait]
+impl Ledger for Sqlite {
+    async fn sign_on(&self, worker: &WorkerId, host: &str, build: &str) -> Result<(), LedgerError> {
+        let mut session = self.write().await?;
+        let done = workers::sign_on(&mut session, worker, host, build).await;
+        self.end_with(session, done).await
+    }
+
+    async fn heartbeat(&self, worker: &WorkerId) -> Result<(), LedgerError> {
+        self.must_be_in_place()?;
+        let mut session = self.write().await?;
+        let done = workers::heartbeat(&mut session, worker).await;
+        self.end_with(session, done).await
+    }
+
+    async fn sign_off(&self, worker: &WorkerId) -> Result<(), LedgerError> {
+        let mut session = self.write().await?;
+        let done = workers::sign_off(&mut session, worker).await;
+        self.end_with(session, done).await
+    }
+
+    async fn bury(&self, worker: &WorkerId) -> Result<Vec<Lost>, LedgerError> {
+        let mut session = self.write().await?;
+        let lost = workers::bury(&mut session, worker).await;
+        self.end_with(session, lost).await
+    }
+
+    async fn bury_expired(&self) -> Result<Vec<Lost>, LedgerError> {
+        // Every worker asks often, and mostly for nothing: the write lock is taken only where somebody is to be buried.
+        let mut look = self.read().await?;
+        let expired = workers::expired(&mut look).await;
+        if self.end_with(look, expired).await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut session = self.write().await?;
+        let lost = workers::bury_expired(&mut session).await;
+        self.end_with(session, lost).await
+    }
+
+    async fn refused(&self, digest: &Digest, recipe: &RecipeKey) -> Result<Option<Entry>, LedgerError> {
+        let mut look = self.read().await?;
+        let refused = claim::refused(&mut look, digest, recipe).await;
+        self.end_with(look, refused).await
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Claimed, LedgerError> {
+        let mut look = self.read().await?;
+        let answer = claim::look(&mut look, claim).await;
+        if let Some(answer) = self.end_with(look, answer).await? {
+            return Ok(answer);
+        }
+        let mut session = self.write().await?;
+        let claimed = claim::claim(&mut session, claim).await;
+        self.end_with(session, claimed).await
+    }
+
+    async fn forget(&self, digest: &Digest, recipe: &RecipeKey) -> Result<(), LedgerError> {
+        let mut session = self.write().await?;
+        let done = claim::forget(&mut session, digest, recipe).await;
+        self.end_with(session, done).await
+    }
+
+    async fn settle(&self, ending: &Ending) -> Result<Settled, LedgerError> {
+        let mut session = self.write().await?;
+        let settled = settle::settle(&mut session, ending).await;
+        self.end_with(session, settled).await
+    }
+
+    async fn arrival(&self, job: &str) -> Result<Arrival, LedgerError> {
+        let mut look = self.read().await?;
+        let arrival = jobs::arrival(&mut look, job).await;
+        self.end_with(look, arrival).await
+    }
+
+    async fn park(&self, job: &KeptJob, digest: Option<&Digest>, delay: Duration) -> Result<(), LedgerError> {
+        let mut session = self.write().await?;
+        let done = jobs::park(&mut session, job, digest, delay).await;
+        self.end_with(session, done).await
+    }
+
+    async fn adopt(&self, worker: &WorkerId, most: u32) -> Result<Vec<KeptJob>, LedgerError> {
+        let mut look = self.read().await?;
+        let any = jobs::any_due(&mut look).await;
+        if !self.end_with(look, any).await? {
+            return Ok(Vec::new());
+        }
+        let mut session = self.write().await?;
+        let adopted = jobs::adopt(&mut session, worker, most).await;
+        self.end_with(session, adopted).await
+    }
+
+    async fn end(&self, report: &Report) -> Result<Report, LedgerError> {
+        let mut session = self.write().await?;
+        let counts = jobs::end(&mut session, report).await;
+        self.end_with(session, counts).await
+    }
+
+    async fn waiting(&self) -> Result<u64, LedgerError> {
+        let mut look = self.read().await?;
+        let waiting = jobs::waiting(&mut look).await;
+        self.end_with(look, waiting).await
+    }
+
+    async fn entries(&self, filter: &Filter) -> Result<Vec<Entry>, LedgerError> {
+        let mut look = self.read().await?;
+        let entries = entries::list(&mut look, filter).await;
+        self.end_with(look, entries).await
+    }
+
+    async fn resolve(&self, prefix: &str) -> Result<Vec<Digest>, LedgerError> {
+        let mut look = self.read().await?;
+        let digests = entries::resolve(&mut look, prefix).await;
+        self.end_with(look, digests).await
+    }
+
+    async fn dossier(&self, digest: &Digest) -> Result<Option<Dossier>, LedgerError> {
+        let mut look = self.read().await?;
+        let dossier = entries::dossier(&mut look, digest).await;
+        self.end_with(look, dossier).await
+    }
+
+    async fn act(&self, digest: &Digest, action: Action, operator: &Operator) -> Result<Entry, LedgerError> {
+        let mut session = self.write().await?;
+        let entry = operators::act(&mut session, digest, action, operator).await;
+        self.end_with(session, entry).await
+    }
+
+    async fn import(
+        &self,
+        entries: &[(Entry, Vec<StrikeRecord>)],
+        action: Action,
+        operator: &Operator,
+    ) -> Result<u64, LedgerError> {
+        let mut session = self.write().await?;
+        let changed = operators::import(&mut session, entries, action, operator).await;
+        self.end_with(session, changed).await
+    }
+
+    async fn tidy(&self) -> Result<u64, LedgerError> {
+        let mut session = self.write().await?;
+        let changed = tidy::tidy(&mut session).await;
+        self.end_with(session, changed).await
+    }
+}

@@ -1,0 +1,143 @@
+//! Whether a digest may run: entry first, then what is remembered, then what is running, then the rule for running alone.
+
+use sqlx::Row;
+
+use super::entries;
+use super::fault::Fault;
+use super::rows::{self, Memory, gate_word};
+use super::session::Session;
+use super::{statements, workers};
+use crate::blame::REFUSAL_MEMORY;
+use crate::digest::Digest;
+use crate::ledger::{Attempt, AttemptId, Claim, Claimed, Entry, Epoch, Known};
+use crate::quarantine::Gate;
+use crate::recipe::RecipeKey;
+use crate::verdict::Status;
+
+/// Longest name that is kept, in characters.
+const NAME: usize = 512;
+
+/// The answer that needs no write, where there is one.
+pub(super) async fn look(session: &mut Session, claim: &Claim) -> Result<Option<Claimed>, Fault> {
+    let entry = entries::find(session, &claim.digest).await?;
+    Ok(match decide(session, claim, entry.as_ref()).await? {
+        Decision::Known(known) => Some(Claimed::Known(known)),
+        Decision::Busy => Some(Claimed::Busy),
+        Decision::Alone => Some(Claimed::MustBeAlone),
+        Decision::Closed | Decision::Free(_) => None,
+    })
+}
+
+/// Decides again, where nobody else can come between, and records the repeat or the attempt.
+pub(super) async fn claim(session: &mut Session, claim: &Claim) -> Result<Claimed, Fault> {
+    let entry = entries::current(session, &claim.digest).await?;
+    let decision = decide(session, claim, entry.as_ref()).await?;
+    match (decision, entry) {
+        (Decision::Closed, Some(entry)) => Ok(Claimed::Listed(Box::new(count_repeat(session, entry).await?))),
+        (Decision::Known(known), _) => Ok(Claimed::Known(known)),
+        (Decision::Alone, _) => Ok(Claimed::MustBeAlone),
+        (Decision::Free(gate), _) => Ok(Claimed::Run(start(session, claim, gate).await?)),
+        (Decision::Busy | Decision::Closed, _) => Ok(Claimed::Busy),
+    }
+}
+
+/// The entry that refuses this recipe of the digest, where there is one.
+pub(super) async fn refused(
+    session: &mut Session,
+    digest: &Digest,
+    recipe: &RecipeKey,
+) -> Result<Option<Entry>, Fault> {
+    let entry = entries::find(session, digest).await?;
+    Ok(entry.filter(|entry| gate(Some(entry), recipe) == Gate::Closed))
+}
+
+enum Decision {
+    Closed,
+    Known(Box<Known>),
+    Busy,
+    Alone,
+    Free(Gate),
+}
+
+async fn decide(session: &mut Session, claim: &Claim, entry: Option<&Entry>) -> Result<Decision, Fault> {
+    let gate = gate(entry, &claim.recipe);
+    if gate == Gate::Closed {
+        return Ok(Decision::Closed);
+    }
+    if let Some(known) = remembered(session, claim).await? {
+        return Ok(Decision::Known(Box::new(known)));
+    }
+    let running = sqlx::query(statements::IS_RUNNING).bind(claim.digest.to_string());
+    if running.fetch_optional(session.connection()).await?.is_some() {
+        return Ok(Decision::Busy);
+    }
+    let solo = sqlx::query(statements::IS_SOLO_RUNNING);
+    if gate == Gate::Solo && solo.fetch_optional(session.connection()).await?.is_some() {
+        return Ok(Decision::Busy);
+    }
+    if gate == Gate::Solo && !claim.alone {
+        return Ok(Decision::Alone);
+    }
+    Ok(Decision::Free(gate))
+}
+
+fn gate(entry: Option<&Entry>, asked: &RecipeKey) -> Gate {
+    entry.map_or(Gate::Open, |entry| {
+        entry.state.gate(entry.scope, entry.recipe.as_ref(), asked)
+    })
+}
+
+async fn remembered(session: &mut Session, claim: &Claim) -> Result<Option<Known>, Fault> {
+    let query = sqlx::query(statements::RESULT)
+        .bind(claim.digest.to_string())
+        .bind(claim.recipe.0.clone());
+    let row = query.fetch_optional(session.connection()).await?;
+    let memory = row.map(|row| rows::memory(&row)).transpose()?;
+    Ok(memory
+        .filter(|memory| holds(memory, &claim.epoch, session.now))
+        .map(|memory| memory.known))
+}
+
+/// Renditions hold within a build; a refusal within build and limits, for a day.
+fn holds(memory: &Memory, epoch: &Epoch, now: i64) -> bool {
+    match memory.known.status {
+        Status::Converted => memory.epoch.build == epoch.build,
+        _ => memory.epoch == *epoch && i128::from(now) - i128::from(memory.at) < REFUSAL_MEMORY.as_millis() as i128,
+    }
+}
+
+/// Drops what is remembered of a digest and a recipe.
+pub(super) async fn forget(session: &mut Session, digest: &Digest, recipe: &RecipeKey) -> Result<(), Fault> {
+    let query = sqlx::query(statements::FORGET)
+        .bind(digest.to_string())
+        .bind(recipe.0.clone());
+    query.execute(session.connection()).await?;
+    Ok(())
+}
+
+async fn count_repeat(session: &mut Session, mut entry: Entry) -> Result<Entry, Fault> {
+    let query = sqlx::query(statements::COUNT_REPEAT).bind(entry.digest.to_string());
+    query.execute(session.connection()).await?;
+    entry.repeats += 1;
+    Ok(entry)
+}
+
+async fn start(session: &mut Session, claim: &Claim, gate: Gate) -> Result<Attempt, Fault> {
+    workers::must_be_signed_on(session, &claim.worker).await?;
+    let query = sqlx::query(statements::START_RUN)
+        .bind(claim.digest.to_string())
+        .bind(claim.recipe.0.clone())
+        .bind(claim.epoch.build.clone())
+        .bind(claim.epoch.limits.clone())
+        .bind(claim.worker.0.clone())
+        .bind(claim.tenant.clone())
+        .bind(claim.name.chars().take(NAME).collect::<String>())
+        .bind(claim.job.clone())
+        .bind(gate_word(gate))
+        .bind(session.now);
+    let row = query.fetch_one(session.connection()).await?;
+    Ok(Attempt {
+        id: AttemptId(row.try_get("id")?),
+        gate,
+    })
+}

@@ -1,0 +1,30 @@
+//! Lazaret: a sandboxed image-conversion worker with upload quarantine.
+//!
+//! The flow, in the order of the modules: a [`broker`] delivers a [`job`], which names an upload and a [`recipe`]; the upload is found
+//! in a [`store`] and [`fetch`]ed, hashed to its [`digest`]; the [`ledger`] knows whether it is in [`quarantine`], already made, or in flight,
+//! and records the attempt; the [`sandbox`] runs a child that [`convert`]s it under limits, and tells the outcome; [`blame`] decides what
+//! that counts for; the [`verdict`] is told in an [`event`]. [`pipeline`] is that flow as one function; [`service`] runs it for ever.
+
+pub mod admission;
+pub mod blame;
+pub mod broker;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod convert;
+pub mod digest;
+pub mod event;
+pub mod fetch;
+pub mod flights;
+pub mod format;
+pub mod job;
+pub mod ledger;
+pub mod pipeline;
+pub mod quarantine;
+pub mod recipe;
+pub mod sandbox;
+pub mod service;
+pub mod specimens;
+pub mod store;
+pub mod telemetry;
+pub mod verdict;

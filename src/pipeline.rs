@@ -1,0 +1,308 @@
+//! THE FLOW: one job, from its upload to its verdict. Read [`Worker::settle`] aloud.
+//!
+//! In: a checked [`Job`]. Out: a [`Step`]: a report, or why there is none yet. Who brought the job (a broker, the command line) and who
+//! is told is not known here. Order of writes: attempt row → flight record, synced → child → renditions or specimen → outcome row;
+//! the caller then publishes, and acknowledges last. A crash between any two loses nothing.
+
+mod evidence;
+mod report;
+mod worker;
+
+use std::sync::Arc;
+
+use crate::blame::{self, Control, Judgement};
+use crate::digest::Digest;
+use crate::fetch::{FetchError, Upload, fetch};
+use crate::job::Job;
+use crate::ledger::{Attempt, Claim, Claimed, Ending, LedgerError, Looks, Settled};
+use crate::sandbox::outcome::Outcome;
+use crate::sandbox::protocol::Task;
+use crate::sandbox::{Attempted, Watch};
+use crate::store::Access;
+use crate::verdict::{Reason, Refusal, Report, Stored};
+
+pub use worker::{BUILD, Readiness, Setup, SetupError, Sources, Stores, Worker, any_epoch};
+
+use worker::Seat;
+
+/// Where a job stands after one pass.
+#[derive(Debug)]
+#[must_use]
+pub enum Step {
+    /// It has ended.
+    Ended(Box<Report>),
+    /// An attempt on the same upload is running, here or elsewhere: ask again when it has ended.
+    Wait(Box<Upload>),
+    /// Our own fault, or a first strike: try again later.
+    Retry(Retry),
+}
+
+/// Why a job must be tried again. None of these is held against the upload.
+#[derive(Debug, thiserror::Error)]
+pub enum Retry {
+    /// The upload has a first strike that is not exact; its next attempt runs alone.
+    #[error("a first strike for {0:?}; it runs alone next")]
+    Strike(Reason),
+    /// The attempt did not come to an end of its own.
+    #[error("{0}")]
+    Attempt(String),
+    /// The upload or the renditions' store failed.
+    #[error("store: {0}")]
+    Store(String),
+    /// The ledger failed: take no more work until it answers.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl Worker {
+    /// One job, from its upload to its verdict. `digest` is what an earlier pass found its upload to be.
+    pub async fn settle(self: &Arc<Self>, job: &Job, digest: Option<&Digest>) -> Step {
+        match self.pass(job, digest).await {
+            Ok(step) => step,
+            Err(retry) => Step::Retry(retry),
+        }
+    }
+
+    async fn pass(self: &Arc<Self>, job: &Job, digest: Option<&Digest>) -> Result<Step, Retry> {
+        // Known bad by the digest that the sender claims: refused before a byte is fetched. A claim opens no other door.
+        if let Some(digest) = digest.or(job.source.sha256.as_ref())
+            && let Some(entry) = self.ledger.refused(digest, &job.recipe.key()).await?
+        {
+            return Ok(self.ended(report::listed(self, job, &entry)));
+        }
+
+        // Fetched, bounded, hashed while it streamed.
+        let upload = match self.fetch(job).await {
+            Ok(upload) => upload,
+            Err(FetchError::Refused(refusal)) => return Ok(self.ended(report::unread(self, job, &refusal))),
+            Err(error) => return Err(Retry::Store(error.to_string())),
+        };
+        if job.source.sha256.is_some_and(|claimed| claimed != upload.digest) {
+            let refusal = Refusal::new(
+                Reason::DigestMismatch,
+                format!("the upload's digest is {}", upload.digest),
+            );
+            return Ok(self.ended(report::refused(self, job, &upload, &refusal)));
+        }
+        if let Some(refusal) = upload.refusal() {
+            return Ok(self.ended(report::refused(self, job, &upload, &refusal)));
+        }
+
+        // Quarantined? Already made? In flight? Otherwise the attempt is recorded, and this worker runs it.
+        let seat = self.take_a_seat().await;
+        let (seat, attempt) = match self.claim(job, &upload, seat).await? {
+            (_, Claimed::Listed(entry)) => return Ok(self.ended(report::listed(self, job, &entry))),
+            (_, Claimed::Known(known)) => return Ok(self.ended(report::known(self, job, &upload, &known))),
+            (_, Claimed::Busy | Claimed::MustBeAlone) => return Ok(Step::Wait(Box::new(upload))),
+            (seat, Claimed::Run(attempt)) => (seat, attempt),
+        };
+        let step = self.attempt(job, &upload, attempt).await;
+        drop(seat);
+        step
+    }
+
+    async fn fetch(&self, job: &Job) -> Result<Upload, FetchError> {
+        let key = job.source.key.clone();
+        let source = self.stores.open_source(&job.source)?;
+        let (most, staging) = (self.sandbox.limits.input.as_u64(), self.sandbox.staging.clone());
+        let copied = tokio::task::spawn_blocking(move || fetch(source, &key, most, &staging)).await;
+        copied.unwrap_or_else(|panic| {
+            let error = std::io::Error::other(panic);
+            Err(FetchError::Failed {
+                name: job.source.key.clone(),
+                error,
+            })
+        })
+    }
+
+    /// Claims the upload; a suspect is claimed a second time, once nothing else runs in this worker.
+    async fn claim(&self, job: &Job, upload: &Upload, seat: Seat) -> Result<(Seat, Claimed), Retry> {
+        let mut claim = Claim {
+            digest: upload.digest,
+            recipe: job.recipe.key(),
+            epoch: self.epoch.clone(),
+            worker: self.id.clone(),
+            tenant: job.tenant.clone(),
+            name: job.source.key.chars().take(512).collect(),
+            job: job.job.clone(),
+            alone: false,
+        };
+        let mut seat = seat;
+        loop {
+            match self.ledger.claim(&claim).await? {
+                Claimed::MustBeAlone if !claim.alone => {
+                    drop(seat);
+                    seat = self.clear_the_room().await;
+                    claim.alone = true;
+                }
+                // What was made is gone from its store: make it again.
+                Claimed::Known(known) if !self.still_stored(&known.renditions) => {
+                    self.ledger.forget(&claim.digest, &claim.recipe).await?;
+                }
+                claimed => return Ok((seat, claimed)),
+            }
+        }
+    }
+
+    /// One attempt that the ledger has recorded: run, judged, stored, settled.
+    async fn attempt(self: &Arc<Self>, job: &Job, upload: &Upload, attempt: Attempt) -> Result<Step, Retry> {
+        let recorded = self.flights.begin(attempt.id, &upload.digest);
+        let run = async {
+            recorded?;
+            let task = Task::Convert(job.recipe.clone());
+            self.sandbox
+                .attempt(&upload.file, task, Watch::Both, self.release())
+                .await
+        };
+        let attempted = match run.await {
+            Ok(attempted) => attempted,
+            Err(error) => {
+                return self
+                    .call_off(attempt, upload, format!("the attempt could not be made: {error}"))
+                    .await;
+            }
+        };
+
+        // An outcome that is not exact counts only where a known good image still converts here, right now.
+        let control = match blame::needs_control(&attempted.outcome) {
+            true => self.control().await,
+            false => Control::NotRun,
+        };
+        let renditions = match self.store_renditions(job, upload, &attempted).await {
+            Ok(renditions) => renditions,
+            Err(error) => return self.call_off(attempt, upload, format!("renditions: {error}")).await,
+        };
+        let specimen = self.keep_specimen(upload, &attempted);
+
+        let looks = looks(upload, &attempted);
+        let ending = Ending {
+            attempt: attempt.id,
+            outcome: attempted.outcome.clone(),
+            phase: attempted.facts.phase,
+            usage: attempted.facts.usage,
+            control,
+            looks,
+            renditions: renditions.clone(),
+            specimen,
+            evidence: evidence::of(self, &attempted, control),
+        };
+        let settled = self.ledger.settle(&ending).await?;
+        self.landed(attempt);
+        evidence::log(job, upload, &ending, &settled);
+
+        match settled {
+            Settled::Judged(Judgement::Clear) => Ok(self.ended(report::converted(self, job, &ending, &upload.digest))),
+            Settled::Judged(judgement @ (Judgement::Remember | Judgement::Convict(_))) => {
+                Ok(self.ended(report::of_outcome(self, job, &ending, &upload.digest, judgement)))
+            }
+            Settled::Judged(Judgement::Strike(reason)) => Err(Retry::Strike(reason)),
+            Settled::Judged(Judgement::SickHost) => {
+                self.readiness
+                    .not_ready("the control image does not convert on this host");
+                Err(Retry::Attempt("this host is sick".to_owned()))
+            }
+            Settled::Judged(Judgement::Retry) => Err(Retry::Attempt(evidence::sentence(&ending.outcome))),
+            Settled::Fenced => Err(Retry::Attempt("this worker was taken for lost meanwhile".to_owned())),
+        }
+    }
+
+    /// Ends an attempt that failed for a reason of our own: nothing is held against the upload.
+    async fn call_off(&self, attempt: Attempt, upload: &Upload, why: String) -> Result<Step, Retry> {
+        let ending = Ending {
+            attempt: attempt.id,
+            outcome: Outcome::Released,
+            phase: crate::sandbox::protocol::Phase::Preflight,
+            usage: crate::sandbox::outcome::Usage::default(),
+            control: Control::NotRun,
+            looks: Looks {
+                bytes: upload.bytes,
+                format: upload.format,
+                ..Looks::default()
+            },
+            renditions: Vec::new(),
+            specimen: None,
+            evidence: serde_json::json!({ "why": why }),
+        };
+        let _ = self.ledger.settle(&ending).await?;
+        self.landed(attempt);
+        Err(Retry::Store(why))
+    }
+
+    /// Stores what was made, whole or not at all.
+    async fn store_renditions(
+        &self,
+        job: &Job,
+        upload: &Upload,
+        attempted: &Attempted,
+    ) -> std::io::Result<Vec<Stored>> {
+        let Outcome::Converted(made) = &attempted.outcome else {
+            return Ok(Vec::new());
+        };
+        let (store, output) = (Arc::clone(&self.stores.renditions), attempted.output.try_clone()?);
+        let folder = format!(
+            "{}/{}/{}",
+            &upload.digest.to_string()[..2],
+            upload.digest,
+            job.recipe.key()
+        );
+        let (made, recipe) = (made.clone(), job.recipe.clone());
+        tokio::task::spawn_blocking(move || {
+            let mut start = 0;
+            let mut stored = Vec::with_capacity(made.len());
+            for (made, rendition) in made.iter().zip(recipe.renditions()) {
+                let key = format!("{folder}/{}.{}", rendition.name, made.format.extension());
+                let sha256 = store.write(&key, &output, start, made.bytes, Access::Shared)?;
+                start += made.bytes;
+                stored.push(Stored {
+                    name: rendition.name.clone(),
+                    store: store.name().to_owned(),
+                    key,
+                    format: made.format,
+                    width: made.width,
+                    height: made.height,
+                    bytes: made.bytes,
+                    sha256,
+                });
+            }
+            Ok(stored)
+        })
+        .await
+        .map_err(std::io::Error::other)?
+    }
+
+    /// Keeps the bytes of what may be convicted, for its owner's eyes alone. Losing them loses evidence, not the verdict.
+    fn keep_specimen(&self, upload: &Upload, attempted: &Attempted) -> Option<String> {
+        if !evidence::may_convict(&attempted.outcome) {
+            return None;
+        }
+        let key = format!("{}/{}", &upload.digest.to_string()[..2], upload.digest);
+        match self.stores.keep_specimen(&key, &upload.file, upload.bytes) {
+            Ok(()) => Some(key),
+            Err(error) => {
+                tracing::warn!(digest = %upload.digest, %error, "the bytes of a suspicious upload could not be kept");
+                None
+            }
+        }
+    }
+
+    fn still_stored(&self, renditions: &[Stored]) -> bool {
+        renditions
+            .iter()
+            .all(|stored| self.stores.renditions.has(&stored.key, stored.bytes))
+    }
+
+    fn ended(&self, report: Report) -> Step {
+        Step::Ended(Box::new(report))
+    }
+}
+
+fn looks(upload: &Upload, attempted: &Attempted) -> Looks {
+    let declared = attempted.facts.declared.as_ref();
+    Looks {
+        bytes: upload.bytes,
+        format: declared.map(|declared| declared.format).or(upload.format),
+        width: declared.map(|declared| declared.width),
+        height: declared.map(|declared| declared.height),
+        frames: declared.map(|declared| declared.frames),
+    }
+}

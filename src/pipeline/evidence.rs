@@ -1,0 +1,103 @@
+//! Evidence: what an operator needs to see to agree with a strike, and the sentence that people are told.
+
+use serde_json::{Value, json};
+
+use super::Worker;
+use crate::blame::{self, Control, Judgement};
+use crate::fetch::Upload;
+use crate::job::Job;
+use crate::ledger::{Ending, Settled};
+use crate::sandbox::Attempted;
+use crate::sandbox::outcome::{End, Outcome, signal_name};
+
+/// Whether an outcome may lead to a conviction, so that its bytes are worth keeping.
+pub(super) fn may_convict(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Tripped(_)) || blame::needs_control(outcome)
+}
+
+/// What is written with a strike.
+pub(super) fn of(worker: &Worker, attempted: &Attempted, control: Control) -> Value {
+    let facts = &attempted.facts;
+    let (exit, signal) = match facts.end {
+        End::Exited(code) => (Some(code), None),
+        End::Signalled(signal) => (None, Some(signal_name(signal))),
+    };
+    json!({
+        "outcome": attempted.outcome.word(),
+        "sentence": sentence(&attempted.outcome),
+        "phase": facts.phase,
+        "declared": facts.declared,
+        "grant": facts.grant,
+        "usage": facts.usage,
+        "memory_record": facts.memory_record,
+        "exit": exit,
+        "signal": signal,
+        "co_running": worker.in_the_air().saturating_sub(1),
+        "control": control,
+        "host": facts.host,
+        "load": attempted.load,
+        "layers": attempted.layers.iter().filter(|report| report.held.is_up()).map(|report| report.layer).collect::<Vec<_>>(),
+        "build": worker.epoch.build,
+        "limits": worker.epoch.limits,
+        "worker": worker.id,
+        "kernel": kernel(),
+    })
+}
+
+/// The outcome in one sentence: the limit, the value seen, the value allowed.
+pub(super) fn sentence(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Converted(_) => "converted".to_owned(),
+        Outcome::Refused(refusal) => refusal.detail.clone(),
+        Outcome::Tripped(trip) => trip.exceeded.to_string(),
+        Outcome::Violation => "a system call that is not allowed".to_owned(),
+        Outcome::Crashed(why) => format!("the child crashed: {why}"),
+        Outcome::Killed => "the child was killed by the host, most likely for memory".to_owned(),
+        Outcome::Starved => "out of wall time on a busy host".to_owned(),
+        Outcome::Unavailable(why) => format!("no sandbox: {why}"),
+        Outcome::Released => "released before it ended".to_owned(),
+    }
+}
+
+/// One line per attempt.
+pub(super) fn log(job: &Job, upload: &Upload, ending: &Ending, settled: &Settled) {
+    let usage = ending.usage;
+    let (job, tenant, digest) = (&job.job, &job.tenant, upload.digest.short());
+    let (outcome, why) = (ending.outcome.word(), sentence(&ending.outcome));
+    let (cpu_ms, wall_ms, peak_bytes) = (usage.cpu_ms, usage.wall_ms, usage.peak_memory_bytes);
+    match settled {
+        Settled::Judged(Judgement::Clear | Judgement::Remember) => {
+            tracing::info!(
+                job,
+                tenant,
+                digest,
+                outcome,
+                cpu_ms,
+                wall_ms,
+                peak_bytes,
+                "attempt ended"
+            );
+        }
+        settled => {
+            tracing::warn!(
+                job,
+                tenant,
+                digest,
+                outcome,
+                why,
+                ?settled,
+                cpu_ms,
+                wall_ms,
+                peak_bytes,
+                "attempt ended"
+            );
+        }
+    }
+}
+
+fn kernel() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/osrelease")
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
+}

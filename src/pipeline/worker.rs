@@ -1,0 +1,307 @@
+//! All that the flow needs: one per process.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore, watch};
+
+use crate::blame::Control;
+use crate::clock;
+use crate::digest::Digest;
+use crate::fetch::FetchError;
+use crate::flights::Flights;
+use crate::job::Source;
+use crate::ledger::{Attempt, Epoch, Ledger, LedgerError, Lost, WorkerId};
+use crate::sandbox::Sandbox;
+use crate::sandbox::limits::Limits;
+use crate::specimens::Specimens;
+use crate::store::Store;
+use crate::verdict::{Reason, Refusal};
+
+/// The converter build: renditions and refusals are remembered within it.
+pub const BUILD: &str = env!("CARGO_PKG_VERSION");
+
+/// A process that settles jobs.
+pub struct Worker {
+    /// Who this is.
+    pub id: WorkerId,
+    /// What its verdicts are valid for.
+    pub epoch: Epoch,
+    /// The fleet's memory.
+    pub ledger: Arc<dyn Ledger>,
+    /// Where attempts run.
+    pub sandbox: Sandbox,
+    /// Where bytes come from and go to.
+    pub stores: Stores,
+    /// Whether work may be taken.
+    pub readiness: Readiness,
+    pub(super) flights: Flights,
+    slots: Arc<Semaphore>,
+    room: Arc<RwLock<()>>,
+    release: watch::Sender<bool>,
+}
+
+/// What a worker is made of.
+pub struct Setup<'a> {
+    /// The fleet's memory.
+    pub ledger: Arc<dyn Ledger>,
+    /// Where attempts run.
+    pub sandbox: Sandbox,
+    /// Where bytes come from and go to.
+    pub stores: Stores,
+    /// Folder of the flight records; the same for all workers of this host that share a ledger.
+    pub flights: &'a Path,
+    /// Most attempts at once.
+    pub slots: usize,
+}
+
+/// Why there is no worker.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The flight record cannot be written.
+    #[error("flight record: {0}")]
+    Flights(#[from] io::Error),
+    /// The ledger does not answer.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// Where uploads are read from.
+pub enum Sources {
+    /// Any path this process can read: the command line's own user named it.
+    Paths,
+    /// Keys in stores of the configuration: a job can name nothing else.
+    Stores(BTreeMap<String, Arc<Store>>),
+}
+
+/// Where bytes come from and go to.
+pub struct Stores {
+    /// Uploads.
+    pub sources: Sources,
+    /// Renditions.
+    pub renditions: Arc<Store>,
+    /// Bytes of uploads that tripped.
+    pub specimens: Specimens,
+}
+
+/// A place to run an attempt: one of the slots, or the whole worker. Given back when dropped.
+pub struct Seat {
+    _slot: Option<OwnedSemaphorePermit>,
+    _room: Room,
+}
+
+/// The right to be in the room: beside others, or alone.
+enum Room {
+    Beside(#[expect(dead_code, reason = "held, not read")] OwnedRwLockReadGuard<()>),
+    Alone(#[expect(dead_code, reason = "held, not read")] OwnedRwLockWriteGuard<()>),
+}
+
+/// Whether this worker may take work; why not, otherwise. Answers come from memory.
+#[derive(Debug, Default)]
+pub struct Readiness(Mutex<Option<String>>);
+
+impl Worker {
+    /// Signs on: a flight record, and a lease in the ledger.
+    pub async fn sign_on(setup: Setup<'_>) -> Result<Arc<Self>, SetupError> {
+        let host = host_name();
+        let random: String = std::iter::repeat_with(fastrand::lowercase).take(6).collect();
+        let id = WorkerId(format!("{host}-{}-{random}", std::process::id()));
+        let flights = Flights::open(setup.flights, &id)?;
+        setup.ledger.sign_on(&id, &host, BUILD).await?;
+        Ok(Arc::new(Self {
+            id,
+            epoch: epoch(&setup.sandbox.limits),
+            ledger: setup.ledger,
+            sandbox: setup.sandbox,
+            stores: setup.stores,
+            readiness: Readiness::default(),
+            flights,
+            slots: Arc::new(Semaphore::new(setup.slots.max(1))),
+            room: Arc::default(),
+            release: watch::channel(false).0,
+        }))
+    }
+
+    /// Buries workers of this host that are gone, and those whose lease is over; returns what they had in the air.
+    pub async fn bury_the_dead(&self) -> Result<Vec<Lost>, SetupError> {
+        let mut lost = Vec::new();
+        for wreck in self.flights.wrecks()? {
+            lost.extend(self.ledger.bury(&wreck.worker).await?);
+            wreck.cleared()?;
+        }
+        lost.extend(self.ledger.bury_expired().await?);
+        for Lost { digest, judgement, .. } in &lost {
+            tracing::warn!(%digest, ?judgement, "a worker was lost while it ran this upload");
+        }
+        Ok(lost)
+    }
+
+    /// Ends every attempt that runs, now, without a word against its upload.
+    pub fn release_all(&self) {
+        self.release.send_replace(true);
+    }
+
+    /// Whether this host still converts what is known to be good.
+    pub async fn control(&self) -> Control {
+        self.sandbox.control(self.release()).await
+    }
+
+    /// Attempts in the air.
+    pub fn in_the_air(&self) -> usize {
+        self.flights.count()
+    }
+
+    /// Whether everything is being released.
+    pub fn is_released(&self) -> bool {
+        *self.release.borrow()
+    }
+
+    /// Renews the lease; a worker that was taken for lost meanwhile signs on again, its attempts are fenced.
+    pub async fn beat(&self) -> Result<(), LedgerError> {
+        if self.ledger.heartbeat(&self.id).await.is_ok() {
+            return Ok(());
+        }
+        self.ledger.sign_on(&self.id, &host_name(), BUILD).await?;
+        self.ledger.heartbeat(&self.id).await
+    }
+
+    pub(super) fn release(&self) -> watch::Receiver<bool> {
+        self.release.subscribe()
+    }
+
+    pub(super) fn landed(&self, attempt: Attempt) {
+        if let Err(error) = self.flights.end(attempt.id) {
+            // The record says that an ended attempt is in the air: burying this worker later finds it ended in the ledger.
+            tracing::warn!(%error, "flight record");
+        }
+    }
+
+    /// Waits for a slot.
+    pub(super) async fn take_a_seat(&self) -> Seat {
+        // The semaphore is never closed: there is always a slot to wait for.
+        let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
+        let room = Arc::clone(&self.room).read_owned().await;
+        Seat {
+            _slot: slot,
+            _room: Room::Beside(room),
+        }
+    }
+
+    /// Waits until nothing else runs in this worker, and keeps it so.
+    pub(super) async fn clear_the_room(&self) -> Seat {
+        let room = Arc::clone(&self.room).write_owned().await;
+        Seat {
+            _slot: None,
+            _room: Room::Alone(room),
+        }
+    }
+}
+
+/// Build and limits, as verdicts are valid for them.
+fn epoch(limits: &Limits) -> Epoch {
+    let json = serde_json::to_vec(limits).unwrap_or_default();
+    Epoch {
+        build: BUILD.to_owned(),
+        limits: Digest::of(&json).to_string()[..16].to_owned(),
+    }
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name: String = name
+        .trim()
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
+        .take(63)
+        .collect();
+    if name.is_empty() { "localhost".to_owned() } else { name }
+}
+
+impl Stores {
+    /// Opens an upload for reading: a regular file, or an error that names it.
+    pub(super) fn open_source(&self, source: &Source) -> Result<File, FetchError> {
+        let opened = match &self.sources {
+            Sources::Paths => open_path(Path::new(&source.key)),
+            Sources::Stores(stores) => match stores.get(&source.store) {
+                Some(store) => store.read(&source.key),
+                None => Err(io::ErrorKind::NotFound.into()),
+            },
+        };
+        // What a job names and is not there, or is no upload, stays so; anything else may pass.
+        let final_word = |error: &io::Error| {
+            matches!(
+                error.kind(),
+                io::ErrorKind::NotFound
+                    | io::ErrorKind::PermissionDenied
+                    | io::ErrorKind::InvalidInput
+                    | io::ErrorKind::IsADirectory
+                    | io::ErrorKind::NotADirectory
+                    | io::ErrorKind::CrossesDevices
+            )
+        };
+        opened.map_err(|error| match final_word(&error) {
+            true => FetchError::Refused(Refusal::new(Reason::SourceMissing, format!("{}: {error}", source.key))),
+            false => FetchError::Failed {
+                name: source.key.clone(),
+                error,
+            },
+        })
+    }
+
+    pub(super) fn keep_specimen(&self, key: &str, file: &File, bytes: u64) -> io::Result<()> {
+        self.specimens.keep(key, file, bytes, clock::system_time())
+    }
+}
+
+/// Opens a path without blocking on a FIFO, and only where it is a regular file.
+fn open_path(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_dir() {
+        return Err(io::Error::new(
+            io::ErrorKind::IsADirectory,
+            "is a folder; name the files in it",
+        ));
+    }
+    if !kind.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
+    }
+    Ok(file)
+}
+
+impl Readiness {
+    /// Work may be taken.
+    pub fn ready(&self) {
+        *self.lock() = None;
+    }
+
+    /// No work may be taken, and why.
+    pub fn not_ready(&self, why: &str) {
+        tracing::error!(why, "not ready");
+        *self.lock() = Some(why.to_owned());
+    }
+
+    /// Why no work may be taken; `None` where it may.
+    pub fn why_not(&self) -> Option<String> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The epoch of an entry that no attempt stands behind.
+pub fn any_epoch() -> Epoch {
+    Epoch {
+        build: BUILD.to_owned(),
+        limits: String::new(),
+    }
+}

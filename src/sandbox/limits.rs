@@ -1,0 +1,255 @@
+//! The limits of one attempt, and the grant that a declaration earns. `[pure]`
+//!
+//! Ceilings come from the configuration and are enforced by the kernel; grants are fitted to what an upload's headers declare and
+//! are enforced by the child's allocator and by the supervisor.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use serde::{Deserialize, Serialize};
+
+use crate::format::Format;
+use crate::recipe::Recipe;
+use crate::sandbox::protocol::Declaration;
+use crate::verdict::{Reason, Refusal};
+
+/// Heap that the child may use before its grant, while it reads headers.
+pub const PREFLIGHT_MEMORY: ByteSize = ByteSize::mib(64);
+/// CPU time that the child may use before its grant.
+pub const PREFLIGHT_CPU: Duration = Duration::from_millis(250);
+/// Smallest memory grant: what codecs need beside the pixels, so that tiny images do not trip on fixed costs.
+pub const MEMORY_FLOOR: ByteSize = ByteSize::mib(32);
+/// Resident memory of a child beside its heap: code, stack, and the pages of the upload that are mapped.
+pub const RESIDENT_MARGIN: ByteSize = ByteSize::mib(32);
+/// Address space of a child beside its heap and its upload: the program and its libraries.
+pub const ADDRESS_MARGIN: ByteSize = ByteSize::mib(256);
+/// Stack of a child.
+pub const STACK: ByteSize = ByteSize::mib(8);
+
+/// Limits on one upload and its attempt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Largest upload that is fetched.
+    pub input: ByteSize,
+    /// Most pixels of one frame (width × height).
+    pub pixels: u64,
+    /// Most pixels of all frames (frames × canvas).
+    pub frame_pixels: u64,
+    /// Most SOS markers (scans) of a JPEG.
+    pub scans: u64,
+    /// Most inflated bytes of compressed metadata (iCCP, iTXt, zTXt) in all.
+    pub inflated_metadata: ByteSize,
+    /// Most image file directories of a TIFF.
+    pub directories: u64,
+    /// Most strips or tiles of a TIFF.
+    pub strips: u64,
+    /// Most memory an attempt may be granted.
+    pub memory: ByteSize,
+    /// CPU time every attempt is granted.
+    #[serde(with = "humantime_serde")]
+    pub cpu_base: Duration,
+    /// CPU time granted for each megapixel, on top.
+    #[serde(with = "humantime_serde")]
+    pub cpu_per_megapixel: Duration,
+    /// Most CPU time an attempt may be granted.
+    #[serde(with = "humantime_serde")]
+    pub cpu: Duration,
+    /// Wall time granted for each second of CPU time granted.
+    pub wall_per_cpu: u32,
+    /// Wall time granted on top.
+    #[serde(with = "humantime_serde")]
+    pub wall_base: Duration,
+    /// Wall time from spawn to the declaration; lock-down and headers take a few milliseconds on a quiet host.
+    #[serde(with = "humantime_serde")]
+    pub preflight_wall: Duration,
+    /// Longest wait for a share of the memory budget; the attempt is released then, and tried again later.
+    #[serde(with = "humantime_serde")]
+    pub admission_wait: Duration,
+    /// Most bytes of all renditions of one attempt.
+    pub output: ByteSize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            input: ByteSize::mib(64),
+            pixels: 100_000_000,
+            frame_pixels: 200_000_000,
+            scans: 64,
+            inflated_metadata: ByteSize::mib(1),
+            directories: 64,
+            strips: 100_000,
+            memory: ByteSize::mib(768),
+            cpu_base: Duration::from_secs(1),
+            cpu_per_megapixel: Duration::from_millis(60),
+            cpu: Duration::from_secs(20),
+            wall_per_cpu: 3,
+            wall_base: Duration::from_secs(2),
+            preflight_wall: Duration::from_secs(20),
+            admission_wait: Duration::from_secs(30),
+            output: ByteSize::mib(64),
+        }
+    }
+}
+
+/// What one attempt may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grant {
+    /// Heap, in bytes.
+    pub memory_bytes: u64,
+    /// CPU time, in milliseconds.
+    pub cpu_ms: u64,
+    /// Wall time, in milliseconds; time spent waiting for a processor is credited.
+    pub wall_ms: u64,
+}
+
+impl Limits {
+    /// The grant for a declared upload, or the refusal where a limit forbids it.
+    ///
+    /// The child has checked the same limits; it is not believed, so the supervisor checks them again.
+    /// CPU time follows the megapixels of work: those decoded, and those encoded times what their encoder costs ([`encoding_work`]).
+    pub fn grant(&self, declared: &Declaration, recipe: &Recipe) -> Result<Grant, Refusal> {
+        let pixels = u64::from(declared.width) * u64::from(declared.height);
+        if pixels > self.pixels {
+            return Err(Refusal::over(Reason::TooManyPixels, "pixels", pixels, self.pixels));
+        }
+        let frame_pixels = pixels.saturating_mul(declared.frames);
+        if frame_pixels > self.frame_pixels {
+            return Err(Refusal::over(
+                Reason::TooManyFrames,
+                "frame_pixels",
+                frame_pixels,
+                self.frame_pixels,
+            ));
+        }
+        let memory = declared.memory_bytes.max(MEMORY_FLOOR.as_u64());
+        if memory > self.memory.as_u64() {
+            return Err(Refusal::over(
+                Reason::TooComplex,
+                "memory",
+                memory,
+                self.memory.as_u64(),
+            ));
+        }
+        let work = pixels.saturating_add(encoding_work(declared, recipe));
+        let per_megapixel = self.cpu_per_megapixel.as_micros() as u64;
+        let cpu = self.cpu_base + Duration::from_micros(work.saturating_mul(per_megapixel) / 1_000_000);
+        Ok(self.timed(memory, cpu.min(self.cpu)))
+    }
+
+    /// The largest grant these limits allow: what the kernel enforces.
+    pub fn ceiling(&self) -> Grant {
+        self.timed(self.memory.as_u64(), self.cpu)
+    }
+
+    /// When the child's own timers fire: CPU time and wall time, at the ceiling. They end it even if the supervisor was killed.
+    pub fn timers(&self) -> (Duration, Duration) {
+        let ceiling = self.ceiling();
+        let cpu = Duration::from_millis(ceiling.cpu_ms) + PREFLIGHT_CPU;
+        let wall = Duration::from_millis(ceiling.wall_ms) + self.admission_wait + self.preflight_wall;
+        (cpu, wall)
+    }
+
+    fn timed(&self, memory_bytes: u64, cpu: Duration) -> Grant {
+        let wall = cpu * self.wall_per_cpu + self.wall_base;
+        Grant {
+            memory_bytes,
+            cpu_ms: cpu.as_millis() as u64,
+            wall_ms: wall.as_millis() as u64,
+        }
+    }
+}
+
+/// Pixels to encode, each rendition's times the cost of its encoder beside that of decoding a JPEG.
+///
+/// Measured at 60 ms per megapixel decoded: JPEG and PNG take up to 1 such unit, lossy WebP 1 to 4 (noise), lossless WebP up to 10.
+fn encoding_work(declared: &Declaration, recipe: &Recipe) -> u64 {
+    let work = recipe.renditions().iter().map(|rendition| {
+        let (width, height) = rendition.geometry(declared.width, declared.height).canvas;
+        let cost = match (rendition.format.resolve(declared.format), rendition.lossless) {
+            (Format::Webp, true) => 10,
+            (Format::Webp, false) => 4,
+            _ => 1,
+        };
+        u64::from(width) * u64::from(height) * cost
+    });
+    work.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::{Rendition, Target};
+
+    fn declared(width: u32, height: u32) -> Declaration {
+        Declaration {
+            format: Format::Jpeg,
+            width,
+            height,
+            frames: 1,
+            memory_bytes: 1 << 20,
+        }
+    }
+
+    fn recipe(format: Target, lossless: bool) -> Recipe {
+        Recipe::new(vec![Rendition {
+            format,
+            lossless,
+            ..Rendition::named("whole")
+        }])
+        .unwrap()
+    }
+
+    #[test]
+    fn the_grant_follows_what_is_decoded_and_what_is_encoded() {
+        let cpu_ms = |recipe| Limits::default().grant(&declared(4000, 3000), &recipe).unwrap().cpu_ms;
+        assert_eq!(cpu_ms(recipe(Target::Jpeg, false)), 1000 + 24 * 60);
+        assert_eq!(cpu_ms(recipe(Target::Webp, false)), 1000 + 60 * 60);
+        assert_eq!(cpu_ms(recipe(Target::Webp, true)), 1000 + 132 * 60);
+    }
+
+    #[test]
+    fn the_grant_ends_at_the_ceiling() {
+        let grant = Limits::default()
+            .grant(&declared(10_000, 10_000), &recipe(Target::Webp, true))
+            .unwrap();
+        assert_eq!((grant.cpu_ms, grant.wall_ms), (20_000, 62_000));
+        assert_eq!(Limits::default().ceiling().cpu_ms, 20_000);
+    }
+
+    #[test]
+    fn tiny_images_get_the_floor() {
+        let grant = Limits::default()
+            .grant(&declared(1, 1), &recipe(Target::Png, false))
+            .unwrap();
+        assert_eq!(grant.memory_bytes, MEMORY_FLOOR.as_u64());
+    }
+
+    #[test]
+    fn both_sides_of_every_limit() {
+        let limits = Limits::default();
+        let png = recipe(Target::Png, false);
+        let grant = |declared| {
+            limits
+                .grant(&declared, &png)
+                .map_err(|refusal| refusal.exceeded.unwrap().limit)
+        };
+        assert!(grant(declared(10_000, 10_000)).is_ok());
+        assert_eq!(grant(declared(10_000, 10_001)), Err("pixels".to_owned()));
+        let frames = |frames| Declaration {
+            frames,
+            ..declared(10_000, 10_000)
+        };
+        assert!(grant(frames(2)).is_ok());
+        assert_eq!(grant(frames(3)), Err("frame_pixels".to_owned()));
+        let memory = |memory_bytes| Declaration {
+            memory_bytes,
+            ..declared(1, 1)
+        };
+        assert!(grant(memory(768 << 20)).is_ok());
+        assert_eq!(grant(memory((768 << 20) + 1)), Err("memory".to_owned()));
+        assert_eq!(grant(frames(u64::MAX)), Err("frame_pixels".to_owned()));
+    }
+}

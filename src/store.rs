@@ -1,0 +1,215 @@
+//! Stores: folders of uploads, renditions and specimens, named in the configuration.
+//!
+//! In: keys. Out: open files, and objects written whole or not at all: to an unlinked name in the same file system, synced, then
+//! renamed. A key never leads out of its store, not even through a link.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::digest::{Digest, Hasher};
+use crate::job::check_key;
+use crate::sandbox::sys;
+
+/// Folder inside a store for objects that are not whole yet.
+const STAGING: &str = ".staging";
+
+/// A named folder of objects.
+#[derive(Debug)]
+pub struct Store {
+    name: String,
+    folder: PathBuf,
+    handle: File,
+}
+
+/// Who may read what is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// As the umask says.
+    Shared,
+    /// Only the owner: mode 0600.
+    Private,
+}
+
+impl Store {
+    /// Opens a folder, and makes it where it is missing.
+    ///
+    /// # Errors
+    /// Names the folder.
+    pub fn open(name: &str, folder: &Path, access: Access) -> io::Result<Self> {
+        let named =
+            |error: io::Error| io::Error::new(error.kind(), format!("store {name}: {}: {error}", folder.display()));
+        let mode = match access {
+            Access::Shared => 0o777,
+            Access::Private => 0o700,
+        };
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(mode)
+            .create(folder.join(STAGING))
+            .map_err(named)?;
+        let handle = File::open(folder).map_err(named)?;
+        Ok(Self {
+            name: name.to_owned(),
+            folder: folder.to_owned(),
+            handle,
+        })
+    }
+
+    /// The store's name in the configuration.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where an object is, for people.
+    pub fn path(&self, key: &str) -> PathBuf {
+        self.folder.join(key)
+    }
+
+    /// A folder in the same file system, for unlinked files.
+    pub fn staging(&self) -> PathBuf {
+        self.folder.join(STAGING)
+    }
+
+    /// Opens an object for reading.
+    ///
+    /// # Errors
+    /// `NotFound`; or the key is not a plain one, leads outside, or is no regular file.
+    pub fn read(&self, key: &str) -> io::Result<File> {
+        check_key(key).map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
+        let file = sys::open_beneath(&self.handle, Path::new(key))?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("{key} is not a regular file"),
+            ));
+        }
+        Ok(file)
+    }
+
+    /// Whether an object of this size is there.
+    pub fn has(&self, key: &str, bytes: u64) -> bool {
+        self.read(key)
+            .and_then(|file| file.metadata())
+            .is_ok_and(|metadata| metadata.len() == bytes)
+    }
+
+    /// Writes `bytes` bytes of `from`, starting at `start`, as one object; returns its digest. An older object is replaced, whole.
+    pub fn write(&self, key: &str, from: &File, start: u64, bytes: u64, access: Access) -> io::Result<Digest> {
+        check_key(key).map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
+        let target = self.folder.join(key);
+        let parent = target.parent().unwrap_or(&self.folder);
+        fs::create_dir_all(parent)?;
+        let mut from = from.try_clone()?;
+        from.seek(SeekFrom::Start(start))?;
+        let mut whole = tempfile::NamedTempFile::new_in(self.staging())?;
+        let digest = copy(&mut from.take(bytes), whole.as_file_mut(), bytes)?;
+        if access == Access::Shared {
+            whole.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+        }
+        // The bytes, then the name: what is found under the name is whole, also after a power cut.
+        whole.as_file().sync_data()?;
+        whole.persist(&target).map_err(|error| error.error)?;
+        File::open(parent)?.sync_all()?;
+        Ok(digest)
+    }
+
+    /// Removes an object; one that is gone already is no error.
+    pub fn remove(&self, key: &str) -> io::Result<()> {
+        check_key(key).map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
+        match fs::remove_file(self.folder.join(key)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn copy(from: &mut impl Read, to: &mut File, expected: u64) -> io::Result<Digest> {
+    let mut hasher = Hasher::default();
+    let mut block = vec![0; 256 * 1024];
+    let mut copied = 0;
+    loop {
+        let length = from.read(&mut block)?;
+        if length == 0 {
+            break;
+        }
+        hasher.update(&block[..length]);
+        to.write_all(&block[..length])?;
+        copied += length as u64;
+    }
+    if copied != expected {
+        return Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            format!("{copied} bytes, {expected} expected"),
+        ));
+    }
+    Ok(hasher.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open("uploads", &folder.path().join("u"), Access::Shared).unwrap();
+        (folder, store)
+    }
+
+    fn source(bytes: &[u8]) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file
+    }
+
+    #[test]
+    fn an_object_is_written_whole_and_read_back() {
+        let (_folder, store) = store();
+        let digest = store
+            .write("a/b.webp", &source(b"xxhello"), 2, 5, Access::Shared)
+            .unwrap();
+        assert_eq!(digest, Digest::of(b"hello"));
+        let mut text = String::new();
+        store.read("a/b.webp").unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "hello");
+        assert!(store.has("a/b.webp", 5) && !store.has("a/b.webp", 6));
+    }
+
+    #[test]
+    fn a_source_that_is_too_short_leaves_nothing() {
+        let (_folder, store) = store();
+        assert!(store.write("a", &source(b"abc"), 0, 4, Access::Shared).is_err());
+        assert!(store.read("a").is_err());
+        assert_eq!(fs::read_dir(store.staging()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn private_objects_are_for_their_owner_alone() {
+        let (_folder, store) = store();
+        store.write("s", &source(b"abc"), 0, 3, Access::Private).unwrap();
+        assert_eq!(
+            fs::metadata(store.path("s")).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+    }
+
+    #[test]
+    fn no_key_leads_outside() {
+        let (folder, store) = store();
+        fs::write(folder.path().join("secret"), "x").unwrap();
+        symlink(folder.path(), store.path("out")).unwrap();
+        symlink("/etc/passwd", store.path("passwd")).unwrap();
+        for key in ["out/secret", "passwd", "../secret", "/etc/passwd", "a/../../secret"] {
+            assert!(store.read(key).is_err(), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_folder_is_not_an_object() {
+        let (_folder, store) = store();
+        fs::create_dir(store.path("d")).unwrap();
+        assert_eq!(store.read("d").unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+}

@@ -1,0 +1,92 @@
+//! The promises of a ledger, each a function over any store, and what is SQLite's own: its file, its edited rows, its many processes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
+mod ledger {
+    mod blame;
+    mod claims;
+    mod jobs;
+    mod quarantine;
+    mod sqlite;
+    mod world;
+
+    /// Makes a test of each promise, in a fresh world of a store.
+    macro_rules! promises {
+        ($world:ty: $($module:ident { $($promise:ident,)* })*) => {
+            $(mod $module {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $promise() {
+                    let world = <$world>::new().await;
+                    crate::ledger::$module::$promise(&world).await;
+                })*
+            })*
+        };
+    }
+
+    mod on_sqlite {
+        promises! { crate::ledger::sqlite::SqliteWorld:
+            claims {
+                one_of_fifty_runs,
+                an_upload_in_flight_is_busy_whatever_the_recipe,
+                renditions_hold_within_a_build,
+                a_refusal_holds_for_a_day_within_build_and_limits,
+                a_quarantined_upload_is_refused_though_renditions_are_known,
+                repeats_are_counted_when_refused,
+                asking_whether_refused_counts_nothing,
+                only_a_worker_that_signed_on_may_run,
+                long_names_are_cut,
+                what_is_forgotten_is_made_again,
+            }
+            blame {
+                an_exact_trip_convicts_at_once,
+                the_second_wall_strike_convicts,
+                crashes_a_day_apart_do_not_add_up,
+                strikes_of_another_epoch_do_not_count,
+                strikes_before_a_release_do_not_count,
+                success_clears_a_suspect,
+                a_refusal_clears_a_suspect,
+                a_sick_host_changes_nothing,
+                a_late_outcome_is_fenced,
+                a_suspect_runs_alone_in_the_fleet,
+                a_suspect_is_recorded_only_by_a_worker_that_runs_nothing_else,
+                company_loss_convicts_nobody,
+                a_poison_is_convicted_after_three_workers,
+                a_loss_leaves_stricter_entries_alone,
+                a_solo_run_in_company_is_no_solo_loss,
+                expired_leases_are_buried,
+                a_signed_off_worker_leaves_nothing_running,
+                a_trip_in_the_encoder_closes_its_recipe_only,
+                a_second_recipe_widens_to_the_upload,
+                a_vouched_upload_is_never_convicted,
+            }
+            jobs {
+                a_job_is_new_then_waits_then_ended,
+                the_first_report_counts,
+                an_ended_job_cannot_be_parked,
+                a_delay_is_kept,
+                two_workers_never_adopt_one_job,
+                copies_of_a_running_upload_are_not_adopted,
+                copies_do_not_hide_those_behind_them,
+                an_adopted_job_is_free_after_a_lease,
+                a_lost_workers_jobs_are_free,
+                old_history_is_dropped_and_strikes_are_kept,
+            }
+            quarantine {
+                operators_act_within_the_rules,
+                every_change_has_its_audit_row,
+                a_digest_is_listed_by_hand,
+                an_entry_expires_by_itself,
+                tidying_expires_what_is_due,
+                lists_are_filtered,
+                prefixes_resolve,
+                an_export_comes_in_as_it_went_out,
+                an_import_keeps_what_is_stricter,
+                an_import_is_all_or_none,
+            }
+        }
+    }
+}

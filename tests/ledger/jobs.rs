@@ -1,0 +1,164 @@
+//! Jobs that wait in the ledger, and reports of those that ended.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use lazaret::ledger::{Arrival, Claim, HISTORY, KeptJob, LEASE, Ledger};
+use lazaret::quarantine::Action;
+use lazaret::sandbox::outcome::Outcome;
+use lazaret::verdict::Status;
+use serde_json::json;
+
+use super::world::*;
+
+fn kept(job: &str) -> KeptJob {
+    KeptJob {
+        job: job.to_owned(),
+        tenant: "acme".to_owned(),
+        message: json!({ "body": job }),
+        tries: 2,
+    }
+}
+
+async fn park(ledger: &dyn Ledger, job: &str, upload: Option<&str>) {
+    let digest = upload.map(digest);
+    ledger.park(&kept(job), digest.as_ref(), Duration::ZERO).await.unwrap();
+}
+
+async fn adopt(ledger: &dyn Ledger, most: u32) -> Vec<String> {
+    let jobs = ledger.adopt(&worker("w1"), most).await.unwrap();
+    jobs.into_iter().map(|job| job.job).collect()
+}
+
+pub async fn a_job_is_new_then_waits_then_ended(world: &dyn World) {
+    let ledger = world.ledger();
+    assert_eq!(ledger.arrival("j").await.unwrap(), Arrival::New);
+    park(ledger, "j", Some("cat")).await;
+    assert_eq!(
+        (ledger.arrival("j").await.unwrap(), ledger.waiting().await.unwrap()),
+        (Arrival::Waiting, 1)
+    );
+    assert_eq!(ledger.adopt(&worker("w1"), 10).await.unwrap(), [kept("j")]);
+    assert_eq!(ledger.end(&report("j")).await.unwrap(), report("j"));
+    assert_eq!(
+        ledger.arrival("j").await.unwrap(),
+        Arrival::Ended(Box::new(report("j")))
+    );
+    assert_eq!(ledger.waiting().await.unwrap(), 0);
+}
+
+pub async fn the_first_report_counts(world: &dyn World) {
+    let (ledger, another) = (world.ledger(), world.another().await);
+    let mut second = report("j");
+    second.status = Status::Failed;
+    assert_eq!(ledger.end(&report("j")).await.unwrap(), report("j"));
+    assert_eq!(another.end(&second).await.unwrap(), report("j"));
+    assert_eq!(
+        another.arrival("j").await.unwrap(),
+        Arrival::Ended(Box::new(report("j")))
+    );
+}
+
+pub async fn an_ended_job_cannot_be_parked(world: &dyn World) {
+    let ledger = world.ledger();
+    ledger.end(&report("j")).await.unwrap();
+    park(ledger, "j", None).await;
+    assert_eq!(
+        ledger.arrival("j").await.unwrap(),
+        Arrival::Ended(Box::new(report("j")))
+    );
+    assert!(adopt(ledger, 10).await.is_empty());
+}
+
+pub async fn a_delay_is_kept(world: &dyn World) {
+    let ledger = world.ledger();
+    ledger.park(&kept("j"), None, Duration::from_secs(60)).await.unwrap();
+    assert!(adopt(ledger, 10).await.is_empty());
+    assert!(adopt(&*world.later(Duration::from_secs(59)), 10).await.is_empty());
+    assert_eq!(adopt(&*world.later(Duration::from_secs(61)), 10).await, ["j"]);
+}
+
+pub async fn two_workers_never_adopt_one_job(world: &dyn World) {
+    for job in 0..60 {
+        park(world.ledger(), &format!("j{job}"), Some(&format!("u{job}"))).await;
+    }
+    let ledgers: Vec<Arc<dyn Ledger>> = join_all((0..4).map(|_| world.another()))
+        .await
+        .into_iter()
+        .map(Arc::from)
+        .collect();
+    let tasks = (0..20).map(|task| {
+        let ledger = ledgers[task % 4].clone();
+        tokio::spawn(async move { adopt(&*ledger, 3).await })
+    });
+    let adopted: Vec<String> = join_all(tasks).await.into_iter().flat_map(Result::unwrap).collect();
+    let distinct: HashSet<&String> = adopted.iter().collect();
+    assert_eq!((adopted.len(), distinct.len()), (60, 60));
+}
+
+pub async fn copies_of_a_running_upload_are_not_adopted(world: &dyn World) {
+    let ledger = world.ledger();
+    let attempt = start(ledger, &claim("cat")).await;
+    park(ledger, "copy", Some("cat")).await;
+    park(ledger, "other", Some("dog")).await;
+    assert_eq!(adopt(ledger, 10).await, ["other"]);
+    let _ = settle(ledger, &ending(attempt, Outcome::Converted(Vec::new()))).await;
+    assert_eq!(adopt(&*world.later(Duration::from_secs(5)), 10).await, ["copy"]);
+}
+
+pub async fn copies_do_not_hide_those_behind_them(world: &dyn World) {
+    let ledger = world.ledger();
+    let _ = start(ledger, &claim("cat")).await;
+    join_all((0..600).map(|copy| async move { park(ledger, &format!("copy{copy}"), Some("cat")).await })).await;
+    park(ledger, "behind", Some("dog")).await;
+    let mut adopted = adopt(ledger, 10).await;
+    adopted.extend(adopt(ledger, 10).await);
+    assert_eq!(adopted, ["behind"]);
+}
+
+pub async fn an_adopted_job_is_free_after_a_lease(world: &dyn World) {
+    let ledger = world.ledger();
+    park(ledger, "j", None).await;
+    assert_eq!(adopt(ledger, 1).await, ["j"]);
+    assert!(adopt(ledger, 1).await.is_empty());
+    assert_eq!(adopt(&*world.later(LEASE + Duration::from_secs(1)), 1).await, ["j"]);
+}
+
+pub async fn a_lost_workers_jobs_are_free(world: &dyn World) {
+    let ledger = world.ledger();
+    park(ledger, "j", None).await;
+    assert_eq!(adopt(ledger, 1).await, ["j"]);
+    assert_eq!(ledger.bury(&worker("w1")).await.unwrap(), []);
+    assert_eq!(ledger.adopt(&worker("w2"), 1).await.unwrap(), [kept("j")]);
+}
+
+pub async fn old_history_is_dropped_and_strikes_are_kept(world: &dyn World) {
+    let ledger = world.ledger();
+    ledger.end(&report("old")).await.unwrap();
+    park(ledger, "waits", None).await;
+    convict(ledger, "bomb").await;
+    ledger.act(&digest("bomb"), Action::Allow, &operator()).await.unwrap();
+    let _ = run(ledger, &claim("bomb"), Outcome::Starved).await;
+    let _ = run(
+        ledger,
+        &Claim {
+            recipe: recipe("large"),
+            ..claim("bomb")
+        },
+        refused(),
+    )
+    .await;
+    assert_eq!(ledger.tidy().await.unwrap(), 0);
+
+    let later = world.later(HISTORY + HOUR);
+    assert_eq!(later.tidy().await.unwrap(), 4, "a job, two attempts, a refusal");
+    assert_eq!(later.tidy().await.unwrap(), 0);
+    assert_eq!(
+        (later.arrival("old").await.unwrap(), later.waiting().await.unwrap()),
+        (Arrival::New, 1)
+    );
+    let dossier = later.dossier(&digest("bomb")).await.unwrap().unwrap();
+    assert_eq!((dossier.strikes.len(), dossier.attempts.len()), (1, 1));
+}

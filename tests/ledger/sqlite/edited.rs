@@ -1,0 +1,140 @@
+//! Rows that somebody edited: named, never a panic; and tables that cannot be edited.
+
+use lazaret::ledger::{Ledger, LedgerError};
+use lazaret::quarantine::Action;
+use lazaret::sandbox::outcome::Outcome;
+
+use super::super::world::*;
+use super::{SqliteWorld, execute};
+
+/// After `sql`, `reading` must fail and name `words`.
+async fn broken<T: std::fmt::Debug>(
+    world: &SqliteWorld,
+    sql: &str,
+    reading: impl Future<Output = Result<T, LedgerError>>,
+    words: &[&str],
+) {
+    execute(&world.path(), sql).await.unwrap();
+    let error = reading.await.unwrap_err();
+    assert!(matches!(error, LedgerError::Failed { .. }), "{error}");
+    for word in words {
+        assert!(error.to_string().contains(word), "{error} does not name {word}");
+    }
+}
+
+#[tokio::test]
+async fn edited_entries_are_named() {
+    for (edit, column) in [
+        ("state = 'quarantine'", "column state"),
+        ("reason = ''", "column reason"),
+        ("scope = 'Upload'", "column scope"),
+        ("looks = '{'", "column looks"),
+        ("looks = '{\"bytes\":-1}'", "column looks"),
+        ("changed = 9223372036854775807", "column changed"),
+        ("expires = -9223372036854775808", "column expires"),
+        ("repeats = -1", "column repeats"),
+    ] {
+        let world = SqliteWorld::new().await;
+        convict(&world.ledger, "x").await;
+        let key = digest("x").to_string();
+        let claim = claim("x");
+        let reading = world.ledger.claim(&claim);
+        broken(
+            &world,
+            &format!("UPDATE entries SET {edit}"),
+            reading,
+            &["table entries", &key, column],
+        )
+        .await;
+        let acting = world.ledger.act(&digest("x"), Action::Release, &operator()).await;
+        assert!(acting.is_err(), "{edit}");
+    }
+}
+
+#[tokio::test]
+async fn a_short_digest_is_named() {
+    let world = SqliteWorld::new().await;
+    convict(&world.ledger, "x").await;
+    let edit = "PRAGMA foreign_keys = OFF; UPDATE entries SET digest = 'abc'";
+    broken(
+        &world,
+        edit,
+        world.ledger.entries(&Default::default()),
+        &["table entries", "row abc", "column digest"],
+    )
+    .await;
+    assert!(world.ledger.resolve("ab").await.is_err());
+}
+
+#[tokio::test]
+async fn edited_results_and_attempts_are_named() {
+    let world = SqliteWorld::new().await;
+    let _ = run(&world.ledger, &claim("x"), Outcome::Converted(Vec::new())).await;
+    let again = claim("x");
+    let reading = world.ledger.claim(&again);
+    let edit = "UPDATE results SET renditions = '[{}]'";
+    broken(
+        &world,
+        edit,
+        reading,
+        &["table results", &digest("x").to_string(), "column renditions"],
+    )
+    .await;
+    let reading = world.ledger.claim(&again);
+    broken(
+        &world,
+        "UPDATE results SET status = 'failed'",
+        reading,
+        &["column status"],
+    )
+    .await;
+
+    let attempt = start(&world.ledger, &claim("y")).await;
+    let end = ending(attempt, Outcome::Starved);
+    let settling = world.ledger.settle(&end);
+    broken(
+        &world,
+        "UPDATE attempts SET gate = 'ajar'",
+        settling,
+        &["table attempts", "column gate", "ajar"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn edited_jobs_are_named() {
+    let world = SqliteWorld::new().await;
+    world.ledger.end(&report("j")).await.unwrap();
+    let edit = "UPDATE jobs SET report = NULL";
+    broken(
+        &world,
+        edit,
+        world.ledger.arrival("j"),
+        &["table jobs", "row j", "column report"],
+    )
+    .await;
+    let edit = "UPDATE jobs SET report = '{\"job\":1}'";
+    broken(&world, edit, world.ledger.end(&report("j")), &["column report"]).await;
+    let edit = "UPDATE jobs SET ended = NULL, due = 0, message = 'x'";
+    broken(
+        &world,
+        edit,
+        world.ledger.adopt(&worker("w1"), 1),
+        &["table jobs", "column message"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn strikes_and_audit_are_append_only() {
+    let world = SqliteWorld::new().await;
+    convict(&world.ledger, "x").await;
+    for table in ["strikes", "audit"] {
+        for edit in [format!("DELETE FROM {table}"), format!("UPDATE {table} SET at = 0")] {
+            let error = execute(&world.path(), &edit).await.unwrap_err();
+            assert!(error.to_string().contains("append-only"), "{error}");
+        }
+    }
+    let error = execute(&world.path(), "DELETE FROM entries").await.unwrap_err();
+    assert!(error.to_string().contains("FOREIGN KEY"), "{error}");
+}
