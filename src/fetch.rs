@@ -147,7 +147,7 @@ mod tests {
     fn both_sides_of_the_limit() {
         assert!(fetched(&[b'x'; 100], 100).is_ok());
         let error = fetched(&[b'x'; 101], 100).unwrap_err();
-        assert_eq!(error.to_string(), "input: 101 seen, 100 allowed");
+        assert_eq!(error.to_string(), "input: 101 bytes seen, 100 allowed");
     }
 
     #[test]

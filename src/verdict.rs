@@ -102,7 +102,11 @@ pub struct Exceeded {
 
 impl std::fmt::Display for Exceeded {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {} seen, {} allowed", self.limit, self.seen, self.allowed)
+        let unit = match self.limit.as_str() {
+            "memory" | "output" | "input" | "inflated_metadata" => " bytes",
+            _ => "",
+        };
+        write!(f, "{}: {}{unit} seen, {} allowed", self.limit, self.seen, self.allowed)
     }
 }
 

@@ -237,21 +237,11 @@ fn progress(files: usize) -> ProgressBar {
 }
 
 fn row(path: &Path, report: &Report) -> Vec<String> {
-    let detail = match report.status {
-        Status::Converted => {
-            let sizes = report
-                .renditions
-                .iter()
-                .map(|made| format!("{} {} {}×{}", made.name, made.format, made.width, made.height));
-            sizes.collect::<Vec<_>>().join(", ")
-        }
-        _ => show::harmless(report.detail.as_deref().unwrap_or_default(), 90),
-    };
     vec![
-        show::harmless(&path.display().to_string(), 60),
+        show::tail(&path.display().to_string(), 60),
         show::verdict(report),
         if report.repeat { "known" } else { "" }.to_owned(),
-        detail,
+        show::detail(report),
         report.cpu_ms.map(|ms| format!("{ms} ms")).unwrap_or_default(),
         report
             .peak_memory_bytes

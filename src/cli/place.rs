@@ -41,7 +41,7 @@ impl PlaceArguments {
         let mut config = Config::of_environment()?;
         config.ledger = LedgerAddress::Sqlite(state.join("ledger.sqlite"));
         for (name, address) in Config::default().stores {
-            let folder = state.join(address.path().components().collect::<PathBuf>());
+            let folder = state.join(address.path().strip_prefix("./").unwrap_or(address.path()));
             config.stores.insert(name, StoreAddress::File(folder));
         }
         Ok(config)

@@ -156,7 +156,7 @@ impl List {
                 show::reason(entry.reason),
                 show::word(&entry.scope),
                 show::harmless(&entry.tenant, 20),
-                show::harmless(&entry.name, 40),
+                show::tail(&entry.name, 40),
                 ByteSize(entry.looks.bytes).to_string(),
                 entry.strikes.to_string(),
                 entry.repeats.to_string(),

@@ -5,7 +5,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 
 use crate::event;
-use crate::verdict::{Reason, Report};
+use crate::verdict::{Reason, Report, Stored};
 
 /// A plain table: columns in line, nothing around them.
 pub(super) fn table(columns: &[&str]) -> Table {
@@ -61,6 +61,25 @@ pub(super) fn harmless(text: &str, most: usize) -> String {
         Some((end, _)) => format!("{}…", &clean[..end]),
         None => clean,
     }
+}
+
+/// The end of a name, where a key or a path tells most.
+pub(super) fn tail(text: &str, most: usize) -> String {
+    let length = text.chars().count();
+    if length <= most {
+        return harmless(text, most);
+    }
+    let end: String = text.chars().skip(length - most).collect();
+    format!("…{}", harmless(&end, most))
+}
+
+/// What is to be said of a verdict in one cell: what was made, or why nothing was.
+pub(super) fn detail(report: &Report) -> String {
+    if report.renditions.is_empty() {
+        return harmless(report.detail.as_deref().unwrap_or_default(), 90);
+    }
+    let made = |made: &Stored| format!("{} {} {}×{}", made.name, made.format, made.width, made.height);
+    report.renditions.iter().map(made).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -184,16 +184,12 @@ fn put(uploads: &Store, path: &Path) -> std::io::Result<String> {
 fn print_table(jobs: &[(&PathBuf, String)], events: &[Option<Event>]) {
     let mut table = show::table(&["file", "verdict", "", "detail"]);
     for ((path, _), event) in jobs.iter().zip(events) {
-        let path = show::harmless(&path.display().to_string(), 60);
+        let path = show::tail(&path.display().to_string(), 60);
         match event {
             None => drop(table.add_row([path.as_str(), "no answer yet", "", ""])),
             Some(Event { data, .. }) => {
                 let known = if data.repeat { "known" } else { "" };
-                let detail = data
-                    .detail
-                    .clone()
-                    .unwrap_or_else(|| format!("{} renditions", data.renditions.len()));
-                table.add_row([path.as_str(), &show::verdict(data), known, &show::harmless(&detail, 90)]);
+                table.add_row([path.as_str(), &show::verdict(data), known, &show::detail(data)]);
             }
         }
     }

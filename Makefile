@@ -1,0 +1,30 @@
+# Two commands: `make demo` runs the main job, `make test` installs what tests need and passes them.
+.PHONY: demo test lint bench need clean
+
+CARGO ?= cargo
+
+demo: need
+	$(CARGO) build --release --locked --bin lazaret --example fixtures
+	./demo/run
+
+test: need lint
+	$(CARGO) test --locked
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+# spawn: from spawn to READY. tax: what the sandbox costs beside the same code in this process.
+bench: need
+	$(CARGO) bench --locked --bench spawn
+	$(CARGO) bench --locked --bench tax
+
+# A C compiler builds SQLite and libwebp; setpriv and unshare try the sandbox as other users. Debian and Ubuntu.
+need:
+	@command -v cc >/dev/null && command -v setpriv >/dev/null && command -v unshare >/dev/null || \
+	    { sudo=$$(command -v sudo || true); $$sudo apt-get update && $$sudo apt-get install -y --no-install-recommends gcc libc6-dev util-linux; }
+	@command -v $(CARGO) >/dev/null || { echo "lazaret: cargo is missing; install Rust 1.94 or later, see https://rustup.rs"; exit 1; }
+
+clean:
+	$(CARGO) clean
+	rm -rf demo-state
