@@ -376,7 +376,8 @@ pub trait Ledger: Send + Sync {
     /// The same for every worker whose lease is over.
     async fn bury_expired(&self) -> Result<Vec<Lost>, LedgerError>;
 
-    /// Whether this digest is refused for this recipe; counts nothing. For claimed digests.
+    /// The entry that refuses this digest for this recipe, if there is one; the repeat is counted. For digests that are known, or
+    /// claimed, before the upload is fetched.
     async fn refused(&self, digest: &Digest, recipe: &RecipeKey) -> Result<Option<Entry>, LedgerError>;
     /// Claims a digest: refused, known, busy, or recorded as running.
     async fn claim(&self, claim: &Claim) -> Result<Claimed, LedgerError>;

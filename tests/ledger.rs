@@ -36,7 +36,7 @@ mod ledger {
                 a_refusal_holds_for_a_day_within_build_and_limits,
                 a_quarantined_upload_is_refused_though_renditions_are_known,
                 repeats_are_counted_when_refused,
-                asking_whether_refused_counts_nothing,
+                a_refusal_before_the_fetch_is_counted,
                 only_a_worker_that_signed_on_may_run,
                 long_names_are_cut,
                 what_is_forgotten_is_made_again,

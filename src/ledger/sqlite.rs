@@ -197,7 +197,12 @@ impl Ledger for Sqlite {
     async fn refused(&self, digest: &Digest, recipe: &RecipeKey) -> Result<Option<Entry>, LedgerError> {
         let mut look = self.read().await?;
         let refused = claim::refused(&mut look, digest, recipe).await;
-        self.end_with(look, refused).await
+        let Some(entry) = self.end_with(look, refused).await? else {
+            return Ok(None);
+        };
+        let mut session = self.write().await?;
+        let counted = claim::count_repeat(&mut session, entry).await;
+        self.end_with(session, counted).await.map(Some)
     }
 
     async fn claim(&self, claim: &Claim) -> Result<Claimed, LedgerError> {

@@ -115,7 +115,8 @@ pub(super) async fn forget(session: &mut Session, digest: &Digest, recipe: &Reci
     Ok(())
 }
 
-async fn count_repeat(session: &mut Session, mut entry: Entry) -> Result<Entry, Fault> {
+/// Counts one more refusal by digest.
+pub(super) async fn count_repeat(session: &mut Session, mut entry: Entry) -> Result<Entry, Fault> {
     let query = sqlx::query(statements::COUNT_REPEAT).bind(entry.digest.to_string());
     query.execute(session.connection()).await?;
     entry.repeats += 1;

@@ -1,0 +1,121 @@
+//! Configuration and state that are wrong: a clear error, and nothing started, consumed or overwritten.
+
+use std::fs;
+
+use super::world::*;
+
+#[test]
+fn the_example_passes_its_own_check() {
+    let world = World::new();
+    let example = world.run(&["config", "example"]).stdout;
+    let file = world.write("example.toml", example);
+    let output = world.run(&["check", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("good") && text.contains("supervisor"), "{text}");
+}
+
+#[test]
+fn a_wrong_file_ends_every_command_with_78_before_anything_starts() {
+    let world = World::new();
+    let file = world.write("wrong.toml", "[limits]\nmemroy = \"1 GiB\"\n");
+    let file = file.to_str().unwrap();
+    for arguments in [
+        vec!["check", file],
+        vec!["serve", "--config", file],
+        vec!["convert", "--config", file, "x.jpg"],
+    ] {
+        let output = world.command(&arguments).env_remove("LAZARET_STATE").output().unwrap();
+        assert_eq!(output.status.code(), Some(78), "{arguments:?}");
+        assert!(stderr(&output).contains("wrong.toml:2:1: unknown key `memroy`; did you mean `memory`?"));
+    }
+    assert_eq!(world.count("."), 1, "nothing was made beside the file");
+}
+
+#[test]
+fn more_memory_than_the_host_has_is_an_error_now_and_not_later() {
+    let world = World::new();
+    let file = world.write("huge.toml", "[limits]\nmemory = \"100 TiB\"\n");
+    let output = world.run(&["check", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(stderr(&output).contains("limits.memory: 100.0 TiB is more than the memory budget of this host"));
+}
+
+#[test]
+fn a_ledger_that_cannot_be_used_stops_the_service_before_it_takes_a_job() {
+    let world = World::new();
+    world.submit(&[&fixture("valid/photos/rocket.bmp")]);
+    let ledger = world.path("state/ledger.sqlite");
+    for content in ["not a database at all, but long enough to be looked at: ", ""] {
+        fs::create_dir_all(ledger.parent().unwrap()).unwrap();
+        fs::write(&ledger, content.repeat(40)).unwrap();
+        let config = world.config();
+        let mut serve = world.command(&["serve", "--config", config.to_str().unwrap()]);
+        let output = serve.env_remove("LAZARET_STATE").output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        assert!(stderr(&output).contains("ledger.sqlite"), "{}", stderr(&output));
+        assert_eq!(
+            fs::read_to_string(&ledger).unwrap(),
+            content.repeat(40),
+            "not overwritten"
+        );
+        assert_eq!(world.count("spool/new"), 1, "not consumed");
+    }
+}
+
+#[test]
+fn a_host_that_cannot_hold_a_required_guard_takes_no_job() {
+    let world = World::new();
+    world.submit(&[&fixture("valid/photos/rocket.bmp")]);
+    let config = world.config();
+    // Less address space than the limits need, as a supervisor's own setting may leave.
+    let mut serve = std::process::Command::new("prlimit");
+    serve
+        .args([
+            "--fsize=1048576:1048576",
+            env!("CARGO_BIN_EXE_lazaret"),
+            "serve",
+            "--config",
+        ])
+        .arg(&config);
+    let output = serve.output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let error = stderr(&output);
+    assert!(
+        error.contains("not consuming") && error.contains("rlimits") && error.contains("LimitAS="),
+        "{error}"
+    );
+    assert_eq!(world.count("spool/new"), 1, "not consumed");
+}
+
+#[test]
+fn doctor_proves_this_host() {
+    let world = World::new();
+    let checks = world.run(&["doctor", "--json"]);
+    assert_eq!(
+        checks.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&checks.stdout)
+    );
+    let checks = lines(&checks);
+    assert!(checks.len() > 30);
+    for check in checks {
+        assert!(
+            check["finding"] == "held" || check["required"] == false || check["finding"] == "not-applicable",
+            "{check}"
+        );
+    }
+}
+
+#[test]
+fn completions_are_printed_for_every_shell() {
+    let world = World::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let output = world.run(&["completions", shell]);
+        assert!(
+            String::from_utf8(output.stdout).unwrap().contains("quarantine"),
+            "{shell}"
+        );
+    }
+}

@@ -1,0 +1,176 @@
+//! `lazaret serve` and `submit` on the spool.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::world::*;
+
+const SLOW_FILE: &str = "hostile/cpu/jpeg_slow_scans.jpg";
+
+fn result(world: &World, job: &str) -> Value {
+    serde_json::from_slice(&fs::read(world.path(&format!("spool/results/{job}.json"))).unwrap()).unwrap()
+}
+
+fn enqueue(world: &World, name: &str, body: &Value) {
+    fs::create_dir_all(world.path("spool/new")).unwrap();
+    world.write(&format!("spool/new/{name}"), body.to_string());
+}
+
+fn job(id: &str, key: &str) -> Value {
+    json!({ "job": id, "tenant": "acme", "source": { "store": "uploads", "key": key }, "preset": "web",
+            "metadata": { "row": 7 } })
+}
+
+#[test]
+fn jobs_are_answered_good_and_bad_and_known_the_second_time() {
+    let world = World::new();
+    let _service = world.serve(&[]);
+    let files = [
+        fixture("valid/photos/rocket.bmp"),
+        fixture("hostile/cpu/tiff_wide_tiles.tiff"),
+        fixture("malformed/text.jpg"),
+    ];
+    let mut arguments = vec!["--wait", "--json"];
+    arguments.extend(files.iter().map(String::as_str));
+    for repeat in [false, true] {
+        let output = world.submit(&arguments);
+        assert_eq!(output.status.code(), Some(1));
+        let mut verdicts = lines(&output);
+        verdicts.sort_by_key(|verdict| verdict["status"].to_string());
+        let told: Vec<_> = verdicts
+            .iter()
+            .map(|verdict| (verdict["status"].clone(), verdict["repeat"].clone()))
+            .collect();
+        let expected = [("converted", repeat), ("quarantined", repeat), ("rejected", false)];
+        assert_eq!(told, expected.map(|(status, repeat)| (json!(status), json!(repeat))));
+        assert!(verdicts[0]["queued_ms"].is_u64());
+    }
+    assert_eq!((world.count("spool/new"), world.count("spool/done")), (0, 6));
+}
+
+#[test]
+fn a_result_is_a_cloud_event_with_the_same_id_each_time() {
+    let world = World::new();
+    world.write("uploads/a.bmp", fs::read(fixture("valid/photos/rocket.bmp")).unwrap());
+    let _service = world.serve(&[]);
+    enqueue(&world, "1-0000000000001-a", &job("job-1", "a.bmp"));
+    wait_for("the result", || world.path("spool/results/job-1.json").exists());
+    let first = result(&world, "job-1");
+    assert_eq!(
+        (
+            &first["specversion"],
+            &first["subject"],
+            &first["data"]["metadata"]["row"]
+        ),
+        (&json!("1.0"), &json!("job-1"), &json!(7))
+    );
+    assert_eq!(first["data"]["status"], json!("converted"));
+    fs::remove_file(world.path("spool/results/job-1.json")).unwrap();
+    enqueue(&world, "1-0000000000002-a", &job("job-1", "a.bmp"));
+    wait_for("the same result again", || {
+        world.path("spool/results/job-1.json").exists()
+    });
+    let second = result(&world, "job-1");
+    assert_eq!((&second["id"], &second["data"]), (&first["id"], &first["data"]));
+}
+
+#[test]
+fn messages_that_break_the_contract_are_answered_or_set_aside() {
+    let world = World::new();
+    world.write("uploads/a.bmp", fs::read(fixture("valid/photos/rocket.bmp")).unwrap());
+    let _service = world.serve(&[]);
+    enqueue(&world, "1-0000000000001-climb", &job("climb", "../../etc/passwd"));
+    enqueue(&world, "1-0000000000002-gone", &job("gone", "no/such.jpg"));
+    let mut claim = job("claim", "a.bmp");
+    claim["source"]["sha256"] = json!("00".repeat(32));
+    enqueue(&world, "1-0000000000003-claim", &claim);
+    world.write("spool/new/1-0000000000004-noise", b"\xff\xfe not JSON");
+    for (id, reason) in [
+        ("climb", "invalid-job"),
+        ("gone", "source-missing"),
+        ("claim", "digest-mismatch"),
+    ] {
+        wait_for(id, || world.path(&format!("spool/results/{id}.json")).exists());
+        assert_eq!(result(&world, id)["data"]["reason"], json!(reason));
+    }
+    wait_for("the noise to be set aside", || world.count("spool/dead") == 2);
+    let why = fs::read_to_string(world.path("spool/dead/1-0000000000004-noise.why")).unwrap();
+    assert!(why.starts_with("body:"), "{why}");
+}
+
+#[test]
+fn copies_in_flight_wait_for_one_attempt() {
+    let world = World::new();
+    let bomb = fixture("hostile/cpu/tiff_wide_tiles.tiff");
+    let arguments = vec![bomb.as_str(); 40];
+    world.submit(&arguments);
+    let _services = [world.serve(&[]), world.serve(&[])];
+    wait_for("40 results", || world.count("spool/results") == 40);
+    let entries = world.json(&["quarantine", "list", "--json"]);
+    let digest = entries[0]["digest"].as_str().unwrap();
+    assert_eq!(world.dossier(digest)["attempts"].as_array().unwrap().len(), 1);
+    for entry in fs::read_dir(world.path("spool/results")).unwrap() {
+        let event: Value = serde_json::from_slice(&fs::read(entry.unwrap().path()).unwrap()).unwrap();
+        assert_eq!(event["data"]["reason"], json!("cpu"));
+    }
+}
+
+#[test]
+fn the_first_signal_drains() {
+    let world = World::new();
+    let service = world.serve(&SLOW);
+    world.submit(&[&fixture(SLOW_FILE)]);
+    world.wait_for_attempts(1);
+    service.signal("-TERM");
+    assert_eq!(service.code(), Some(0));
+    assert_eq!((world.count("spool/results"), world.count("spool/new")), (1, 0));
+}
+
+#[test]
+fn the_second_signal_releases_and_the_job_comes_again() {
+    let world = World::new();
+    let mut service = world.serve(&SLOW);
+    world.submit(&[&fixture(SLOW_FILE)]);
+    world.wait_for_attempts(1);
+    service.signal("-TERM");
+    wait_for("the drain to begin", || {
+        let logs = fs::read_dir(world.path("."))
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        logs.filter(|path| path.extension().is_some_and(|it| it == "log"))
+            .any(|log| fs::read_to_string(log).unwrap().contains("draining"))
+    });
+    assert!(service.is_running());
+    service.signal("-TERM");
+    assert_eq!(service.code(), Some(0));
+    assert_eq!(world.count("spool/results"), 0);
+    assert_eq!(world.json(&["quarantine", "list", "--json"]).len(), 0, "no strike");
+    let _next = world.serve(&SLOW);
+    wait_for("the result", || world.count("spool/results") == 1);
+}
+
+#[test]
+fn a_killed_workers_job_is_run_again_and_ends_once() {
+    let world = World::new();
+    let service = world.serve(&SLOW);
+    world.submit(&[&fixture(SLOW_FILE)]);
+    world.wait_for_attempts(1);
+    service.kill();
+    let _next = world.serve(&SLOW);
+    wait_for("the result", || world.count("spool/results") == 1);
+    let name = fs::read_dir(world.path("spool/results"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .file_name();
+    let event = result(&world, name.to_str().unwrap().trim_end_matches(".json"));
+    assert_eq!(event["data"]["status"], json!("converted"));
+    let state = world.json(&["quarantine", "list", "--json"])[0]["state"].clone();
+    assert_eq!(
+        state,
+        json!("released"),
+        "suspected for company with a dead worker, then cleared"
+    );
+}

@@ -1,0 +1,185 @@
+//! A folder of its own for each test, and the program run in it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Longest wait for something that must happen; generous, because machines are shared.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// CPU limits under which a slow file runs for seconds without tripping.
+pub const SLOW: [(&str, &str); 2] = [("LAZARET_LIMITS_CPU_BASE", "60s"), ("LAZARET_LIMITS_CPU", "60s")];
+
+pub struct World {
+    folder: tempfile::TempDir,
+}
+
+/// A process that does not outlive its test.
+pub struct Running(pub Child);
+
+impl World {
+    pub fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+        fs::write(self.path(name), content).unwrap();
+        self.path(name)
+    }
+
+    /// The program, with state in this world and none of the caller's settings.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lazaret"));
+        command.args(arguments).current_dir(self.folder.path());
+        command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
+            .env("LAZARET_STATE", self.path("state"));
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Runs, and reads one JSON object per line.
+    pub fn json(&self, arguments: &[&str]) -> Vec<Value> {
+        lines(&self.run(arguments))
+    }
+
+    pub fn start(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Running {
+        let mut command = self.command(arguments);
+        command.envs(environment.iter().copied()).stdout(Stdio::piped());
+        command.stderr(fs::File::create(self.path("stderr")).unwrap());
+        Running(command.spawn().unwrap())
+    }
+
+    /// A service with this configuration; returns when it takes work.
+    pub fn serve(&self, environment: &[(&str, &str)]) -> Running {
+        let config = self.config();
+        let mut command = self.command(&["serve", "--config", config.to_str().unwrap()]);
+        command.env_remove("LAZARET_STATE").envs(environment.iter().copied());
+        let log = self.path(&format!(
+            "serve-{}.log",
+            fs::read_dir(self.folder.path()).unwrap().count()
+        ));
+        command.stderr(fs::File::create(&log).unwrap());
+        let running = Running(command.spawn().unwrap());
+        wait_for("the service to be ready", || {
+            fs::read_to_string(&log).unwrap().contains("ready")
+        });
+        running
+    }
+
+    pub fn config(&self) -> PathBuf {
+        let path = self.path("lazaret.toml");
+        if !path.exists() {
+            fs::write(
+                &path,
+                "broker = \"spool:./spool\"\nledger = \"sqlite:./state/ledger.sqlite\"\n",
+            )
+            .unwrap();
+        }
+        path
+    }
+
+    pub fn submit(&self, arguments: &[&str]) -> Output {
+        let config = self.config();
+        let mut all = vec!["submit", "--config", config.to_str().unwrap()];
+        all.extend(arguments);
+        self.command(&all).env_remove("LAZARET_STATE").output().unwrap()
+    }
+
+    /// How many files are in a folder of the spool, not counting a worker's own.
+    pub fn count(&self, folder: &str) -> usize {
+        fs::read_dir(self.path(folder)).map_or(0, Iterator::count)
+    }
+
+    /// Waits until so many attempts are recorded as in the air.
+    pub fn wait_for_attempts(&self, count: usize) {
+        wait_for("attempts in the air", || self.in_the_air() == count);
+    }
+
+    fn in_the_air(&self) -> usize {
+        let Ok(records) = fs::read_dir(self.path("state/flights")) else {
+            return 0;
+        };
+        let lines = |path: PathBuf| {
+            // A record that can be locked is that of a dead worker.
+            let living = fs::File::open(&path).is_ok_and(|record| record.try_lock().is_err());
+            if living {
+                fs::read_to_string(path).map_or(0, |text| text.lines().count())
+            } else {
+                0
+            }
+        };
+        records.map(|entry| lines(entry.unwrap().path())).sum()
+    }
+
+    pub fn dossier(&self, digest: &str) -> Value {
+        self.json(&["quarantine", "show", digest, "--json"]).remove(0)
+    }
+}
+
+impl Running {
+    pub fn signal(&self, signal: &str) {
+        let pid = self.0.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+
+    pub fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
+    pub fn code(mut self) -> Option<i32> {
+        self.0.wait().unwrap().code()
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+pub fn fixture(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);
+    assert!(path.exists(), "{}", path.display());
+    path.to_str().unwrap().to_owned()
+}
+
+pub fn lines(output: &Output) -> Vec<Value> {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}")))
+        .collect()
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[allow(clippy::disallowed_methods, reason = "a test waits for processes of its own")]
+pub fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
+    let since = Instant::now();
+    while !happened() {
+        assert!(since.elapsed() < PATIENCE, "waited for {what} in vain");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
