@@ -94,13 +94,19 @@ fn ask(declared: Declaration) {
 
 fn drilled(drill: Drill, limits: &Limits) -> FromChild {
     let memory_bytes = limits.memory.as_u64();
-    ask(Declaration {
+    let declared = Declaration {
         format: crate::format::Format::Png,
         width: 1,
         height: 1,
         frames: 1,
         memory_bytes,
-    });
+    };
+    if drill == Drill::JumpTheGun {
+        say(&FromChild::Declared(declared));
+        drill::jump_the_gun();
+    } else {
+        ask(declared);
+    }
     drill::run(drill)
 }
 

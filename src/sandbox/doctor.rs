@@ -182,18 +182,23 @@ impl Examination {
     }
 }
 
-/// Limits for drills: every trip within a fraction of a second.
-fn drill_limits() -> Limits {
+/// Limits for a drill: the one that it must trip is small, the others leave room, so that a busy host does not look like a missing guard.
+fn drill_limits(drill: Drill) -> Limits {
     let moment = Duration::from_millis(100);
+    let cpu = if drill == Drill::Spin { moment } else { 20 * moment };
+    let (wall_base, preflight_wall) = match drill {
+        // Time to come up and time to sleep: behind both, the timer.
+        Drill::Sleep => (moment, 10 * moment),
+        _ => (200 * moment, 200 * moment),
+    };
     Limits {
         input: ByteSize::mib(1),
         memory: ByteSize::mib(64),
-        cpu_base: moment,
-        cpu: moment,
-        wall_per_cpu: 1,
-        wall_base: moment,
-        // Not what is tried here, and a busy host takes its time to start a child.
-        preflight_wall: Duration::from_secs(10),
+        cpu_base: cpu,
+        cpu,
+        wall_per_cpu: if drill == Drill::Sleep { 0 } else { 1 },
+        wall_base,
+        preflight_wall,
         admission_wait: moment,
         output: ByteSize::mib(1),
         ..Limits::default()
@@ -216,7 +221,6 @@ pub async fn examine(sandbox: &Sandbox) -> io::Result<Examination> {
     checks.extend(control.layers.iter().map(layer_check));
 
     let drills = Sandbox {
-        limits: drill_limits(),
         // Drills want at most 64 MiB each; they must not wait for each other, nor for conversions that run.
         budget: Budget::new(1 << 30, 0),
         ..sandbox.clone()
@@ -285,13 +289,12 @@ async fn try_guard(
             remedy: None,
         });
     }
-    let mut drilling = sandbox.clone();
+    let mut drilling = Sandbox {
+        limits: drill_limits(exercise.drill),
+        ..sandbox.clone()
+    };
     for layer in exercise.without {
         drilling.policy = drilling.policy.without(*layer);
-    }
-    if (exercise.drill, exercise.watch) == (Drill::Sleep, Watch::KernelOnly) {
-        // The timer runs from lock-down: it must not be long, nor fire before the drill has begun.
-        drilling.limits.preflight_wall = Duration::from_secs(1);
     }
     let attempted = drill(&drilling, exercise, release).await?;
     let held = holds(exercise.must, &attempted);

@@ -49,6 +49,10 @@ pub enum Drill {
     Babble,
     /// Send a packet that is longer than any may be.
     Shout,
+    /// Send valid messages without end.
+    Chatter,
+    /// Declare, and take memory before it is granted.
+    JumpTheGun,
     /// End without a word.
     Vanish,
     /// Kill itself with SIGKILL, as the kernel does when memory is short.
@@ -76,6 +80,9 @@ pub fn run(drill: Drill) -> FromChild {
         Drill::ForgeReport | Drill::Linger => forged_done(drill),
         Drill::Babble => sent(b"{\"done\":[{\"format\":\"exe\"}]}"),
         Drill::Shout => sent(&[b' '; super::protocol::MAX_FROM_CHILD + 1]),
+        Drill::Chatter => chatter(),
+        // Taken before the grant, see [`jump_the_gun`]; with the grant there is nothing left to take.
+        Drill::JumpTheGun => FromChild::Held("was granted".to_owned()),
         Drill::Vanish => std::process::exit(0),
         Drill::KilledByHost => told(sys::kill_self(), "survived SIGKILL"),
     }
@@ -90,8 +97,8 @@ fn told<T>(result: io::Result<T>, escape: &str) -> FromChild {
 
 fn allocate() -> FromChild {
     let mut blocks = Vec::new();
-    // Far more than any limit allows, yet bounded: without a guard the drill must end too.
-    for _ in 0..64 * 1024 {
+    // Far more than the limits of a drill, yet bounded: without a guard the drill must end too, and not hurt the host.
+    for _ in 0..16 * 1024 {
         blocks.push(vec![1u8; 64 * 1024]);
     }
     FromChild::Escaped(format!("allocated {} MiB", blocks.len() / 16))
@@ -113,10 +120,22 @@ fn sleep() -> FromChild {
 
 fn flood() -> io::Result<()> {
     let block = vec![0x5a; 1 << 20];
-    for _ in 0..4096 {
+    for _ in 0..128 {
         sys::write_all(super::child::OUTPUT, &block)?;
     }
     Ok(())
+}
+
+fn chatter() -> FromChild {
+    for _ in 0..10_000_000 {
+        super::child::say(&FromChild::Phase(super::protocol::Phase::Decode));
+    }
+    FromChild::Escaped("talked without end".to_owned())
+}
+
+/// Misbehaves between declaration and grant.
+pub fn jump_the_gun() {
+    sys::map_until_refused();
 }
 
 fn connect() -> FromChild {

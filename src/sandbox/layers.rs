@@ -16,10 +16,10 @@ use crate::sandbox::{seccomp, sys};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Layer {
-    /// Nothing inherited: descriptors, working directory, signal dispositions, dumps.
-    Inheritance,
     /// Niceness 10, and first to be killed when memory is short.
     Priority,
+    /// Nothing inherited: descriptors, working directory, signal dispositions, dumps.
+    Inheritance,
     /// Another user when started as root.
     User,
     /// Kernel limits on memory, CPU time, output, stack and descriptors.
@@ -130,8 +130,9 @@ pub struct LayerReport {
 impl Layer {
     /// All layers, in order.
     pub const ALL: [Self; 9] = [
-        Self::Inheritance,
+        // First: once dumps are forbidden, /proc/self is root's, and an unprivileged child can no longer write there.
         Self::Priority,
+        Self::Inheritance,
         Self::User,
         Self::Rlimits,
         Self::Timers,

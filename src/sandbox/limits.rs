@@ -31,6 +31,7 @@ pub const STACK: ByteSize = ByteSize::mib(8);
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Largest upload that is fetched.
+    #[serde(with = "exact")]
     pub input: ByteSize,
     /// Most pixels of one frame (width × height).
     pub pixels: u64,
@@ -39,12 +40,14 @@ pub struct Limits {
     /// Most SOS markers (scans) of a JPEG.
     pub scans: u64,
     /// Most inflated bytes of compressed metadata (iCCP, iTXt, zTXt) in all.
+    #[serde(with = "exact")]
     pub inflated_metadata: ByteSize,
     /// Most image file directories of a TIFF.
     pub directories: u64,
     /// Most strips or tiles of a TIFF.
     pub strips: u64,
     /// Most memory an attempt may be granted.
+    #[serde(with = "exact")]
     pub memory: ByteSize,
     /// CPU time every attempt is granted.
     #[serde(with = "humantime_serde")]
@@ -67,6 +70,7 @@ pub struct Limits {
     #[serde(with = "humantime_serde")]
     pub admission_wait: Duration,
     /// Most bytes of all renditions of one attempt.
+    #[serde(with = "exact")]
     pub output: ByteSize,
 }
 
@@ -178,6 +182,26 @@ fn encoding_work(declared: &Declaration, recipe: &Recipe) -> u64 {
     work.sum()
 }
 
+/// Sizes to the byte. [`ByteSize`] itself writes one decimal, so that a child would be held to 1.2 GiB where 1200 MiB are meant.
+mod exact {
+    use bytesize::ByteSize;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    const UNITS: [(u64, &str); 4] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B")];
+
+    /// In the largest unit that leaves no fraction.
+    pub(super) fn serialize<S: Serializer>(size: &ByteSize, serializer: S) -> Result<S::Ok, S::Error> {
+        let bytes = size.as_u64();
+        let whole = UNITS.iter().find(|(unit, _)| bytes.is_multiple_of(*unit));
+        let (unit, name) = whole.unwrap_or(&(1, "B"));
+        serializer.collect_str(&format_args!("{} {name}", bytes / unit))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ByteSize, D::Error> {
+        ByteSize::deserialize(deserializer)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,6 +241,19 @@ mod tests {
             .unwrap();
         assert_eq!((grant.cpu_ms, grant.wall_ms), (20_000, 62_000));
         assert_eq!(Limits::default().ceiling().cpu_ms, 20_000);
+    }
+
+    #[test]
+    fn limits_survive_the_wire_to_the_byte() {
+        for bytes in [0, 1, 1023, 64 << 20, 1200 << 20, (1 << 30) + 1, 5_000_000_000] {
+            let limits = Limits {
+                memory: ByteSize(bytes),
+                output: ByteSize(bytes),
+                ..Limits::default()
+            };
+            let wire = serde_json::to_string(&limits).unwrap();
+            assert_eq!(serde_json::from_str::<Limits>(&wire).unwrap(), limits, "{wire}");
+        }
     }
 
     #[test]

@@ -127,9 +127,12 @@ impl Sandbox {
             Err(error) => run::Ran::not(self, format!("spawn: {error}")),
         };
         let load = Load::now();
-        if let (Said::Done(made), Some(declared)) = (&ran.facts.said, &ran.facts.declared) {
-            ran.facts.output = output::check(&output, made, &recipe, declared, self.limits.output.as_u64());
-        }
+        let allowed = self.limits.output.as_u64();
+        ran.facts.output = match (&ran.facts.said, &ran.facts.declared) {
+            (Said::Done(made), Some(declared)) => output::check(&output, made, &recipe, declared, allowed),
+            // Where the kernel's limit is left out, this is what still tells that there was too much.
+            _ => output::check_length(&output, allowed),
+        };
         let full = sys::free_space(&output).is_ok_and(|free| free < STAGING_MARGIN / 4);
         ran.facts.host = if full {
             Host::Full

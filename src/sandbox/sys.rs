@@ -331,12 +331,12 @@ pub fn open_beneath(folder: &File, key: &Path) -> io::Result<File> {
     Ok(unsafe { File::from_raw_fd(descriptor as i32) })
 }
 
-/// Maps and touches memory without asking the allocator, until it is refused or 4 GiB are reached; a refusal is recorded.
+/// Maps and touches memory without asking the allocator, until it is refused or 1 GiB is reached; a refusal is recorded.
 /// For drills: this is what a greedy C library looks like.
 pub fn map_until_refused() -> u64 {
     const BLOCK: usize = 4 << 20;
     let mut mapped = 0;
-    while mapped < (4u64 << 30) {
+    while mapped < (1u64 << 30) {
         // SAFETY: malloc with a plain size; the result is checked before it is used.
         let block = unsafe { libc::malloc(BLOCK) };
         if block.is_null() {

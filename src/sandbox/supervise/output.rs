@@ -36,6 +36,14 @@ pub(super) fn check(
     }
 }
 
+/// Checks the length alone, where there is no claim to check.
+pub(super) fn check_length(output: &File, allowed: u64) -> OutputCheck {
+    match output.metadata() {
+        Ok(metadata) if metadata.len() > allowed => OutputCheck::TooLong { bytes: metadata.len() },
+        _ => OutputCheck::Good,
+    }
+}
+
 fn bad<T>(why: String) -> Result<T, OutputCheck> {
     Err(OutputCheck::Bad(why))
 }

@@ -14,12 +14,17 @@ use crate::admission::{NoRoom, Share};
 use crate::clock::Stopwatch;
 use crate::recipe::Recipe;
 use crate::sandbox::layers::LayerReport;
+use crate::sandbox::limits::Grant;
 use crate::sandbox::outcome::{Facts, KilledFor, Said, Start};
 use crate::sandbox::protocol::{Declaration, FromChild, MAX_FROM_CHILD, Packet, Phase, ToChild};
 use crate::sandbox::{host, limits, sys};
 
 /// How often the child's clocks are read: the precision of the CPU grant.
 const TICK: Duration = Duration::from_millis(10);
+
+/// Most packets of one child: an honest one says READY, what it declares, a phase or two for each rendition, and its last word.
+/// More than that would keep the supervisor listening when it should look at the clocks.
+const MOST_PACKETS: u32 = 256;
 
 /// What is known once the child is gone.
 pub(super) struct Ran {
@@ -60,14 +65,14 @@ enum Turn {
 /// What woke the supervisor.
 enum Event {
     Packet(Packet),
-    Admitted(Result<Share, NoRoom>),
+    Admitted(Result<(Share, Grant), NoRoom>),
     HungUp,
     Ended,
     Tick,
     Release,
 }
 
-type Admission = Pin<Box<dyn Future<Output = Result<Share, NoRoom>> + Send>>;
+type Admission = Pin<Box<dyn Future<Output = Result<(Share, Grant), NoRoom>> + Send>>;
 
 struct Run<'a> {
     sandbox: &'a Sandbox,
@@ -77,6 +82,8 @@ struct Run<'a> {
     turn: Turn,
     /// Whether the line to the child is still open.
     line_open: bool,
+    /// How many packets came.
+    heard: u32,
     /// When the present grant's wall time began, and what had been waited for a processor until then.
     wall: (Stopwatch, Duration),
     admission: Option<Admission>,
@@ -101,6 +108,7 @@ pub(super) async fn to_the_end(
         watch,
         turn: Turn::LockingDown,
         line_open: true,
+        heard: 0,
         admission: None,
         share: None,
     };
@@ -119,7 +127,7 @@ pub(super) async fn to_the_end(
         };
         match event {
             Event::Packet(packet) => run.hear(packet),
-            Event::Admitted(Ok(share)) => run.grant(share),
+            Event::Admitted(Ok((share, grant))) => run.grant(share, grant),
             Event::Admitted(Err(no_room)) => {
                 tracing::warn!(%no_room, "attempt released");
                 run.kill(KilledFor::Release);
@@ -134,7 +142,7 @@ pub(super) async fn to_the_end(
     run.reap()
 }
 
-async fn admitted(admission: &mut Option<Admission>) -> Result<Share, NoRoom> {
+async fn admitted(admission: &mut Option<Admission>) -> Result<(Share, Grant), NoRoom> {
     match admission {
         Some(admission) => admission.await,
         None => pending().await,
@@ -164,6 +172,10 @@ async fn next_packet(child: &Child, buffer: &mut [u8]) -> Event {
 impl Run<'_> {
     /// Takes one packet at its turn; what is not expected now is malformed.
     fn hear(&mut self, packet: Packet) {
+        self.heard += 1;
+        if self.heard > MOST_PACKETS {
+            return self.malformed(format!("more than {MOST_PACKETS} messages"));
+        }
         let facts = &mut self.ran.facts;
         let message = match packet {
             Packet::Memory(record) => return facts.memory_record = facts.memory_record.or(Some(record)),
@@ -207,22 +219,22 @@ impl Run<'_> {
             }
             Ok(grant) => {
                 let (budget, longest) = (self.sandbox.budget.clone(), self.sandbox.limits.admission_wait);
-                let ask = async move { budget.take(grant.memory_bytes, longest).await };
+                let ask = async move { Ok((budget.take(grant.memory_bytes, longest).await?, grant)) };
                 self.admission = Some(Box::pin(ask));
                 self.turn = Turn::Waiting;
-                self.ran.facts.grant = grant;
             }
         }
     }
 
     /// The memory is there: go.
-    fn grant(&mut self, share: Share) {
+    fn grant(&mut self, share: Share, grant: Grant) {
+        self.ran.facts.grant = grant;
         self.share = Some(share);
         self.admission = None;
         self.turn = Turn::Granted;
         self.ran.facts.phase = Phase::Decode;
         self.wall = (Stopwatch::start(), host::waited(self.child.pid));
-        let sent = serde_json::to_vec(&ToChild::Grant(self.ran.facts.grant))
+        let sent = serde_json::to_vec(&ToChild::Grant(grant))
             .map_err(io::Error::other)
             .and_then(|packet| sys::send(self.child.control.as_fd(), &packet));
         // Where it cannot be sent, the child is gone: its end tells why.
@@ -250,13 +262,8 @@ impl Run<'_> {
             return;
         }
         let Facts { usage, grant, .. } = self.ran.facts;
-        let cpu_allowed = match self.turn {
-            // The grant is known, but not given yet.
-            Turn::Waiting => limits::PREFLIGHT_CPU.as_millis() as u64,
-            _ => grant.cpu_ms,
-        };
         let resident = grant.memory_bytes + limits::RESIDENT_MARGIN.as_u64() + self.sandbox.limits.input.as_u64();
-        if usage.cpu_ms > cpu_allowed {
+        if usage.cpu_ms > grant.cpu_ms {
             self.kill(KilledFor::Cpu);
         } else if usage.peak_memory_bytes > resident {
             self.kill(KilledFor::Memory);
@@ -283,6 +290,8 @@ impl Run<'_> {
     }
 
     fn kill(&mut self, why: KilledFor) {
+        // What is being killed is granted nothing more; and a wait that is over must not be asked again.
+        self.admission = None;
         if self.ran.facts.killed_for.is_none() {
             self.ran.facts.killed_for = Some(why);
             sys::kill_group(self.child.pid);
