@@ -41,8 +41,10 @@ async fn kill_and_wait(mut supervisor: Child, at_work: impl Fn(u32) -> bool) {
 }
 
 /// A process that runs a drill for as long as it is let.
-fn supervise(test: &str) -> Child {
+fn supervise(test: &str, folder: &Path) -> Child {
     again::<&str>(test, &[])
+        // What is killed cannot tidy up: its staging folder is inside this one.
+        .env("TMPDIR", folder)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -68,7 +70,8 @@ async fn a_child_that_sleeps_ends_after_its_supervisor() {
         soon().drill_watched(Drill::Sleep, Watch::KernelOnly).await;
         return;
     }
-    kill_and_wait(supervise(TEST), |_| true).await;
+    let folder = tempfile::tempdir().unwrap();
+    kill_and_wait(supervise(TEST, folder.path()), |_| true).await;
 }
 
 #[tokio::test]
@@ -83,7 +86,8 @@ async fn a_child_that_spins_ends_after_its_supervisor() {
             .await;
         return;
     }
-    kill_and_wait(supervise(TEST), |pid| ticks(pid) > 5).await;
+    let folder = tempfile::tempdir().unwrap();
+    kill_and_wait(supervise(TEST, folder.path()), |pid| ticks(pid) > 5).await;
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ async fn a_panic_is_a_crash_with_its_message() {
 }
 
 #[tokio::test]
-async fn talk_without_end_does_not_keep_the_supervisor_from_its_watch() {
+async fn talk_without_end_is_a_crash() {
     let attempted = Bench::new().drill(Drill::Chatter).await;
     assert!(killed_for(&attempted, KilledFor::Settled), "{}", story(&attempted));
     match &attempted.outcome {

@@ -23,7 +23,7 @@ use crate::sandbox::{host, limits, sys};
 const TICK: Duration = Duration::from_millis(10);
 
 /// Most packets of one child: an honest one says READY, what it declares, a phase or two for each rendition, and its last word.
-/// More than that would keep the supervisor listening when it should look at the clocks.
+/// One that says more has no use for it, and the supervisor has none for listening until the CPU time is over.
 const MOST_PACKETS: u32 = 256;
 
 /// What is known once the child is gone.
