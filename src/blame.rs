@@ -37,6 +37,8 @@ pub enum Control {
     Converted,
     /// It failed: the host is sick, and nobody is to blame.
     Failed,
+    /// It did not come to an end of its own: nothing is known, and nobody is to blame.
+    Unclear,
 }
 
 /// What is decided of an outcome.
@@ -68,8 +70,10 @@ pub fn needs_control(outcome: &Outcome) -> bool {
 
 /// Judges an outcome. `earlier` are the strikes of the digest in its present epoch, this attempt not included.
 pub fn judge(outcome: &Outcome, earlier: &[Strike], control: Control) -> Judgement {
-    if needs_control(outcome) && control == Control::Failed {
-        return Judgement::SickHost;
+    match control {
+        Control::Failed if needs_control(outcome) => return Judgement::SickHost,
+        Control::Unclear if needs_control(outcome) => return Judgement::Retry,
+        _ => {}
     }
     match outcome {
         Outcome::Converted(_) => Judgement::Clear,
@@ -198,6 +202,20 @@ mod tests {
                 Judgement::SickHost
             );
         }
+    }
+
+    #[test]
+    fn a_control_that_says_nothing_blames_nobody() {
+        for outcome in [Outcome::Violation, Outcome::Killed, Outcome::Crashed(String::new())] {
+            assert_eq!(
+                judge(&outcome, &[strike(Reason::Crash, 1)], Control::Unclear),
+                Judgement::Retry
+            );
+        }
+        assert_eq!(
+            judge(&tripped(Reason::Cpu), &[], Control::Unclear),
+            Judgement::Convict(Reason::Cpu)
+        );
     }
 
     #[test]

@@ -17,9 +17,18 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use futures_util::future::select_all;
+use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::{self, ConfigError, Level, LogConfig};
+use crate::config::{self, ConfigError, Level, LogConfig, LogFormat};
+use crate::sandbox::sys;
 use crate::telemetry;
+
+/// What a command logs: what goes wrong.
+const QUIET: LogConfig = LogConfig {
+    level: Level::Error,
+    format: LogFormat::Text,
+};
 
 /// Bad configuration, as in sysexits.h.
 const EX_CONFIG: u8 = 78;
@@ -129,10 +138,12 @@ fn run(command: Command) -> Result<Ending, Failure> {
         }
         // A service says what it does; a command only what goes wrong.
         Command::Serve(_) => {}
-        _ => telemetry::start(LogConfig {
-            level: Level::Error,
-            ..LogConfig::default()
-        }),
+        // Children run: a reader that is gone must not end this process in the middle.
+        Command::Convert(_) | Command::Doctor(_) => telemetry::start(QUIET),
+        _ => {
+            sys::end_on_closed_pipe();
+            telemetry::start(QUIET);
+        }
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -149,6 +160,18 @@ fn run(command: Command) -> Result<Ending, Failure> {
             Command::Config { .. } | Command::Completions { .. } => Ok(Ending::Well),
         }
     })
+}
+
+/// Waits for one of these signals. Where they cannot be had, waits for ever.
+async fn signalled(kinds: &[SignalKind]) {
+    let signals: Vec<_> = kinds.iter().filter_map(|kind| signal(*kind).ok()).collect();
+    let waits = signals
+        .into_iter()
+        .map(|mut signal| Box::pin(async move { signal.recv().await }));
+    match waits.collect::<Vec<_>>() {
+        none if none.is_empty() => std::future::pending().await,
+        waits => drop(select_all(waits).await),
+    }
 }
 
 #[cfg(test)]

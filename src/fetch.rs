@@ -9,6 +9,7 @@ use std::path::Path;
 
 use crate::digest::{Digest, Hasher};
 use crate::format::Format;
+use crate::job::Source;
 use crate::verdict::{Reason, Refusal};
 
 /// A fetched upload.
@@ -108,6 +109,18 @@ fn too_large(seen: u64, allowed: u64) -> FetchError {
 }
 
 impl Upload {
+    /// What the job claims of its upload and is not so: the wrong bytes were put where it points, or the wrong job was sent.
+    pub fn contradicts(&self, source: &Source) -> Option<Refusal> {
+        let differs = |what: String| Some(Refusal::new(Reason::DigestMismatch, what));
+        match (source.sha256, source.bytes) {
+            (Some(claimed), _) if claimed != self.digest => differs(format!("the upload's digest is {}", self.digest)),
+            (_, Some(claimed)) if claimed != self.bytes => {
+                differs(format!("the upload has {} bytes, the job claims {claimed}", self.bytes))
+            }
+            _ => None,
+        }
+    }
+
     /// What can be refused without a child: no bytes, or magic bytes of nothing that is read.
     pub fn refusal(&self) -> Option<Refusal> {
         if self.bytes == 0 {

@@ -32,6 +32,15 @@ struct Record {
     in_the_air: HashSet<AttemptId>,
 }
 
+/// The workers of this host.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// Those whose record is locked: they live, whatever their lease says.
+    pub living: Vec<WorkerId>,
+    /// Those that are gone.
+    pub wrecks: Vec<Wreck>,
+}
+
 /// A worker that is gone, and its record, locked until the burial is done.
 #[derive(Debug)]
 pub struct Wreck {
@@ -87,28 +96,27 @@ impl Flights {
         self.lock().in_the_air.len()
     }
 
-    /// Records of workers of this host that are gone.
-    pub fn wrecks(&self) -> io::Result<Vec<Wreck>> {
-        let mut wrecks = Vec::new();
+    /// Every worker of this host that left a record: those that live, and the wrecks of those that are gone.
+    pub fn survey(&self) -> io::Result<Survey> {
+        let mut survey = Survey::default();
         for entry in fs::read_dir(&self.folder)? {
             let path = entry?.path();
             let worker = path
                 .file_name()
                 .and_then(|name| name.to_str()?.strip_suffix(SUFFIX).map(str::to_owned));
-            let Some(worker) = worker.filter(|_| path != self.own) else {
-                continue;
-            };
+            let Some(worker) = worker.map(WorkerId) else { continue };
             // Somebody else may bury it at the same moment.
             let Ok(file) = File::open(&path) else { continue };
-            if file.try_lock().is_ok() {
-                wrecks.push(Wreck {
-                    worker: WorkerId(worker),
+            match file.try_lock() {
+                Ok(()) if path != self.own => survey.wrecks.push(Wreck {
+                    worker,
                     path,
                     _lock: file,
-                });
+                }),
+                _ => survey.living.push(worker),
             }
         }
-        Ok(wrecks)
+        Ok(survey)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Record> {
@@ -120,7 +128,10 @@ impl Flights {
 impl Wreck {
     /// The ledger knows: the record can go.
     pub fn cleared(self) -> io::Result<()> {
-        fs::remove_file(&self.path)
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -146,7 +157,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let _alive = Flights::open(folder.path(), &worker("a")).unwrap();
         let other = Flights::open(folder.path(), &worker("b")).unwrap();
-        assert_eq!(other.wrecks().unwrap().len(), 0);
+        let survey = other.survey().unwrap();
+        assert_eq!((survey.wrecks.len(), survey.living.len()), (0, 2));
     }
 
     #[test]
@@ -156,21 +168,22 @@ mod tests {
         dead.begin(AttemptId(7), &Digest::of(b"x")).unwrap();
         drop(dead);
         let other = Flights::open(folder.path(), &worker("b")).unwrap();
-        let mut wrecks = other.wrecks().unwrap();
+        let mut wrecks = other.survey().unwrap().wrecks;
         assert_eq!(wrecks.len(), 1);
         // While one buries, nobody else does.
         assert_eq!(
             Flights::open(folder.path(), &worker("c"))
                 .unwrap()
-                .wrecks()
+                .survey()
                 .unwrap()
+                .wrecks
                 .len(),
             0
         );
         let wreck = wrecks.remove(0);
         assert_eq!(wreck.worker, worker("a"));
         wreck.cleared().unwrap();
-        assert_eq!(other.wrecks().unwrap().len(), 0);
+        assert_eq!(other.survey().unwrap().wrecks.len(), 0);
     }
 
     #[test]

@@ -322,8 +322,8 @@ pub struct KeptJob {
 pub enum Arrival {
     /// Nothing: go on.
     New,
-    /// It waits here already: its message can go.
-    Waiting,
+    /// It waits here already, for this tenant: its message can go.
+    Waiting(String),
     /// It ended before: answer the same again.
     Ended(Box<Report>),
 }
@@ -367,18 +367,20 @@ pub enum LedgerError {
 pub trait Ledger: Send + Sync {
     /// Makes the worker known and gives it a lease.
     async fn sign_on(&self, worker: &WorkerId, host: &str, build: &str) -> Result<(), LedgerError>;
-    /// Renews the worker's lease.
+    /// Renews the worker's lease, and its hold on the jobs it adopted.
     async fn heartbeat(&self, worker: &WorkerId) -> Result<(), LedgerError>;
     /// The worker ended in order and runs nothing any more.
     async fn sign_off(&self, worker: &WorkerId) -> Result<(), LedgerError>;
     /// The worker is gone without a word: ends its attempts as lost and judges them.
     async fn bury(&self, worker: &WorkerId) -> Result<Vec<Lost>, LedgerError>;
-    /// The same for every worker whose lease is over.
-    async fn bury_expired(&self) -> Result<Vec<Lost>, LedgerError>;
+    /// The same for every worker whose lease is over, but those that are known to live.
+    async fn bury_expired(&self, living: &[WorkerId]) -> Result<Vec<Lost>, LedgerError>;
 
     /// The entry that refuses this digest for this recipe, if there is one; the repeat is counted. For digests that are known, or
     /// claimed, before the upload is fetched.
     async fn refused(&self, digest: &Digest, recipe: &RecipeKey) -> Result<Option<Entry>, LedgerError>;
+    /// The answer to a claim where no attempt is needed or allowed now; `None` where it is to be claimed. Records no attempt.
+    async fn ask(&self, claim: &Claim) -> Result<Option<Claimed>, LedgerError>;
     /// Claims a digest: refused, known, busy, or recorded as running.
     async fn claim(&self, claim: &Claim) -> Result<Claimed, LedgerError>;
     /// Forgets an earlier result: its renditions are not there any more.
@@ -412,6 +414,8 @@ pub trait Ledger: Send + Sync {
         action: Action,
         operator: &Operator,
     ) -> Result<u64, LedgerError>;
+    /// Lets go of the store, in order. Nothing may be asked afterwards.
+    async fn close(&self);
     /// Expires entries that are due and drops history older than [`HISTORY`], a few hundred rows at a time; returns rows changed.
     async fn tidy(&self) -> Result<u64, LedgerError>;
 }

@@ -19,7 +19,7 @@ use crate::sandbox::outcome::Outcome;
 use crate::sandbox::protocol::Task;
 use crate::sandbox::{Attempted, Watch};
 use crate::store::Access;
-use crate::verdict::{Reason, Refusal, Report, Stored};
+use crate::verdict::{Reason, Report, Stored};
 
 pub use worker::{BUILD, Readiness, Setup, SetupError, Sources, Stores, Worker, any_epoch};
 
@@ -32,7 +32,7 @@ pub enum Step {
     /// It has ended.
     Ended(Box<Report>),
     /// An attempt on the same upload is running, here or elsewhere: ask again when it has ended.
-    Wait(Box<Upload>),
+    Wait(Digest),
     /// Our own fault, or a first strike: try again later.
     Retry(Retry),
 }
@@ -75,30 +75,58 @@ impl Worker {
         let upload = match self.fetch(job).await {
             Ok(upload) => upload,
             Err(FetchError::Refused(refusal)) => return Ok(self.ended(report::unread(self, job, &refusal))),
-            Err(error) => return Err(Retry::Store(error.to_string())),
+            Err(error) => {
+                self.suspect_this_host("uploads cannot be fetched").await;
+                return Err(Retry::Store(error.to_string()));
+            }
         };
-        if job.source.sha256.is_some_and(|claimed| claimed != upload.digest) {
-            let refusal = Refusal::new(
-                Reason::DigestMismatch,
-                format!("the upload's digest is {}", upload.digest),
-            );
-            return Ok(self.ended(report::refused(self, job, &upload, &refusal)));
-        }
-        if let Some(refusal) = upload.refusal() {
+        if let Some(refusal) = upload.contradicts(&job.source).or_else(|| upload.refusal()) {
             return Ok(self.ended(report::refused(self, job, &upload, &refusal)));
         }
 
-        // Quarantined? Already made? In flight? Otherwise the attempt is recorded, and this worker runs it.
-        let seat = self.take_a_seat().await;
-        let (seat, attempt) = match self.claim(job, &upload, seat).await? {
-            (_, Claimed::Listed(entry)) => return Ok(self.ended(report::listed(self, job, &entry))),
-            (_, Claimed::Known(known)) => return Ok(self.ended(report::known(self, job, &upload, &known))),
-            (_, Claimed::Busy | Claimed::MustBeAlone) => return Ok(Step::Wait(Box::new(upload))),
-            (seat, Claimed::Run(attempt)) => (seat, attempt),
-        };
-        let step = self.attempt(job, &upload, attempt).await;
-        drop(seat);
-        step
+        // Quarantined? Already made? In flight? Then there is nothing to wait for a slot for.
+        let mut claim = self.claim_of(job, &upload);
+        if let Some(answer) = self.ledger.ask(&claim).await?
+            && let Some(step) = self.answered(job, &upload, answer).await?
+        {
+            return Ok(step);
+        }
+
+        // Otherwise the attempt is recorded, and this worker runs it.
+        let mut seat = self.take_a_seat().await;
+        loop {
+            match self.ledger.claim(&claim).await? {
+                Claimed::Run(attempt) => return self.attempt(job, &upload, attempt, seat).await,
+                // A suspect: claimed once more when nothing else runs in this worker.
+                Claimed::MustBeAlone if !claim.alone => {
+                    drop(seat);
+                    seat = self.clear_the_room().await;
+                    claim.alone = true;
+                }
+                answer => {
+                    if let Some(step) = self.answered(job, &upload, answer).await? {
+                        return Ok(step);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The step that an answer leads to; `None` where the upload is to be claimed.
+    async fn answered(&self, job: &Job, upload: &Upload, answer: Claimed) -> Result<Option<Step>, Retry> {
+        match answer {
+            Claimed::Listed(entry) => Ok(Some(self.ended(report::listed(self, job, &entry)))),
+            Claimed::Known(known) if self.still_stored(&known.renditions) => {
+                Ok(Some(self.ended(report::known(self, job, upload, &known))))
+            }
+            // What was made is gone from its store: it is made again.
+            Claimed::Known(_) => {
+                self.ledger.forget(&upload.digest, &job.recipe.key()).await?;
+                Ok(None)
+            }
+            Claimed::Busy => Ok(Some(Step::Wait(upload.digest))),
+            Claimed::MustBeAlone | Claimed::Run(_) => Ok(None),
+        }
     }
 
     async fn fetch(&self, job: &Job) -> Result<Upload, FetchError> {
@@ -115,9 +143,8 @@ impl Worker {
         })
     }
 
-    /// Claims the upload; a suspect is claimed a second time, once nothing else runs in this worker.
-    async fn claim(&self, job: &Job, upload: &Upload, seat: Seat) -> Result<(Seat, Claimed), Retry> {
-        let mut claim = Claim {
+    fn claim_of(&self, job: &Job, upload: &Upload) -> Claim {
+        Claim {
             digest: upload.digest,
             recipe: job.recipe.key(),
             epoch: self.epoch.clone(),
@@ -126,27 +153,18 @@ impl Worker {
             name: job.source.key.chars().take(512).collect(),
             job: job.job.clone(),
             alone: false,
-        };
-        let mut seat = seat;
-        loop {
-            match self.ledger.claim(&claim).await? {
-                Claimed::MustBeAlone if !claim.alone => {
-                    drop(seat);
-                    seat = self.clear_the_room().await;
-                    claim.alone = true;
-                }
-                // What was made is gone from its store: make it again.
-                Claimed::Known(known) if !self.still_stored(&known.renditions) => {
-                    self.ledger.forget(&claim.digest, &claim.recipe).await?;
-                }
-                claimed => return Ok((seat, claimed)),
-            }
         }
     }
 
     /// One attempt that the ledger has recorded: run, judged, stored, settled.
-    async fn attempt(self: &Arc<Self>, job: &Job, upload: &Upload, attempt: Attempt) -> Result<Step, Retry> {
-        let recorded = self.flights.begin(attempt.id, &upload.digest);
+    async fn attempt(
+        self: &Arc<Self>,
+        job: &Job,
+        upload: &Upload,
+        attempt: Attempt,
+        _seat: Seat,
+    ) -> Result<Step, Retry> {
+        let recorded = tokio::task::block_in_place(|| self.flights.begin(attempt.id, &upload.digest));
         let run = async {
             recorded?;
             let task = Task::Convert(job.recipe.clone());
@@ -172,7 +190,7 @@ impl Worker {
             Ok(renditions) => renditions,
             Err(error) => return self.call_off(attempt, upload, format!("renditions: {error}")).await,
         };
-        let specimen = self.keep_specimen(upload, &attempted);
+        let specimen = self.keep_specimen(upload, &attempted).await;
 
         let looks = looks(upload, &attempted);
         let ending = Ending {
@@ -186,8 +204,7 @@ impl Worker {
             specimen,
             evidence: evidence::of(self, &attempted, control),
         };
-        let settled = self.ledger.settle(&ending).await?;
-        self.landed(attempt);
+        let settled = self.settle_attempt(ending.clone()).await?;
         evidence::log(job, upload, &ending, &settled);
 
         match settled {
@@ -200,6 +217,11 @@ impl Worker {
                 self.readiness
                     .not_ready("the control image does not convert on this host");
                 Err(Retry::Attempt("this host is sick".to_owned()))
+            }
+            Settled::Judged(Judgement::Retry) if matches!(ending.outcome, Outcome::Unavailable(_)) => {
+                let why = evidence::sentence(&ending.outcome);
+                self.suspect_this_host(&why).await;
+                Err(Retry::Attempt(why))
             }
             Settled::Judged(Judgement::Retry) => Err(Retry::Attempt(evidence::sentence(&ending.outcome))),
             Settled::Fenced => Err(Retry::Attempt("this worker was taken for lost meanwhile".to_owned())),
@@ -223,8 +245,8 @@ impl Worker {
             specimen: None,
             evidence: serde_json::json!({ "why": why }),
         };
-        let _ = self.ledger.settle(&ending).await?;
-        self.landed(attempt);
+        let _ = self.settle_attempt(ending).await?;
+        self.suspect_this_host(&why).await;
         Err(Retry::Store(why))
     }
 
@@ -271,12 +293,12 @@ impl Worker {
     }
 
     /// Keeps the bytes of what may be convicted, for its owner's eyes alone. Losing them loses evidence, not the verdict.
-    fn keep_specimen(&self, upload: &Upload, attempted: &Attempted) -> Option<String> {
+    async fn keep_specimen(&self, upload: &Upload, attempted: &Attempted) -> Option<String> {
         if !evidence::may_convict(&attempted.outcome) {
             return None;
         }
         let key = format!("{}/{}", &upload.digest.to_string()[..2], upload.digest);
-        match self.stores.keep_specimen(&key, &upload.file, upload.bytes) {
+        match self.stores.keep_specimen(&key, &upload.file, upload.bytes).await {
             Ok(()) => Some(key),
             Err(error) => {
                 tracing::warn!(digest = %upload.digest, %error, "the bytes of a suspicious upload could not be kept");

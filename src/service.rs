@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::blame::Control;
 use crate::broker::{Broker, BrokerError, Delivery};
@@ -115,6 +115,7 @@ impl Service {
         let tasks = [
             tokio::spawn(Arc::clone(self).consume()),
             tokio::spawn(Arc::clone(self).adopt()),
+            tokio::spawn(Arc::clone(self).keep_lease()),
             tokio::spawn(Arc::clone(self).keep_house()),
         ];
         stop.await;
@@ -136,7 +137,7 @@ impl Service {
         for task in tasks {
             task.abort();
         }
-        if let Err(error) = self.worker.ledger.sign_off(&self.worker.id).await {
+        if let Err(error) = self.worker.sign_off().await {
             tracing::warn!(%error, "not signed off; the lease will run out");
         }
     }
@@ -186,6 +187,8 @@ impl Service {
             tokio::spawn(async move {
                 if let Err(interrupted) = service.handle_delivery(&delivery).await {
                     service.interrupted(&interrupted);
+                    // Not at once: what failed now would fail at once again.
+                    sleep(NOT_READY).await;
                     service.return_to_broker(&delivery).await;
                 }
                 drop(hand);
@@ -199,7 +202,11 @@ impl Service {
             let _ = timeout(ADOPT_EVERY, self.ended.notified()).await;
             let Some(hand) = self.free_hand().await else { return };
             drop(hand);
-            let kept = match self.worker.ledger.adopt(&self.worker.id, ADOPT_MOST).await {
+            // No more than can be taken in hand now: the others are anybody's.
+            let most = u32::try_from(self.hands.available_permits())
+                .unwrap_or(ADOPT_MOST)
+                .clamp(1, ADOPT_MOST);
+            let kept = match self.worker.ledger.adopt(&self.worker.id, most).await {
                 Ok(kept) => kept,
                 Err(error) => {
                     self.interrupted(&error.into());
@@ -210,6 +217,10 @@ impl Service {
                 let Ok(hand) = Arc::clone(&self.hands).acquire_owned().await else {
                     return;
                 };
+                if self.is_draining() {
+                    // Signing off frees what was adopted.
+                    return;
+                }
                 let service = Arc::clone(&self);
                 tokio::spawn(async move {
                     if let Err(interrupted) = service.handle_kept(job).await {
@@ -221,30 +232,38 @@ impl Service {
         }
     }
 
-    /// Heartbeat, burials, tidying, and the way back to being ready.
-    async fn keep_house(self: Arc<Self>) {
+    /// The heartbeat, and nothing that could delay it: a worker that is late is taken for lost.
+    async fn keep_lease(self: Arc<Self>) {
         let mut beat = interval(HEARTBEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            beat.tick().await;
+            if let Err(error) = self.worker.beat().await {
+                self.interrupted(&error.into());
+            }
+        }
+    }
+
+    /// Burials, tidying, and the way back to being ready.
+    async fn keep_house(self: Arc<Self>) {
+        let mut look = interval(HEARTBEAT);
         let mut tidy = interval(TIDY_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                _ = beat.tick() => self.beat().await,
+                _ = look.tick() => self.look_around().await,
                 _ = tidy.tick() => self.tidy().await,
             }
         }
     }
 
-    async fn beat(&self) {
-        if let Err(error) = self.worker.beat().await {
-            return self.interrupted(&error.into());
-        }
+    async fn look_around(&self) {
         if let Err(error) = self.worker.bury_the_dead().await {
             tracing::error!(%error, "lost workers could not be buried");
         }
-        if let Err(error) = self.broker.tidy().await {
-            tracing::error!(%error, "spool");
-        }
-        // The ledger answers. What else kept this worker from being ready shows in the control image.
-        if self.worker.readiness.why_not().is_some() && self.worker.control().await == Control::Converted {
+        // Ready again where the ledger answers and a known good image converts.
+        let sick = self.worker.readiness.why_not().is_some();
+        if sick && self.worker.beat().await.is_ok() && self.worker.control().await == Control::Converted {
             tracing::info!("ready again");
             self.worker.readiness.ready();
         }
@@ -255,6 +274,9 @@ impl Service {
             Ok(0) => {}
             Ok(rows) => tracing::debug!(rows, "ledger tidied"),
             Err(error) => self.interrupted(&error.into()),
+        }
+        if let Err(error) = self.broker.tidy().await {
+            tracing::error!(%error, "spool");
         }
     }
 
@@ -274,34 +296,51 @@ impl Service {
 
     async fn handle_delivery(&self, delivery: &Delivery) -> Result<(), Interrupted> {
         let stores: Vec<&str> = self.stores.iter().map(String::as_str).collect();
-        let job = match Job::parse(&delivery.body, &self.presets, &stores) {
-            Ok(job) => job,
-            Err(invalid) => {
-                tracing::warn!(problem = invalid.problem, "invalid job");
-                return match self.worker.invalid(&invalid) {
-                    Some(report) => self.conclude(report, &Holder::Broker(delivery)).await,
-                    None => Ok(self.broker.set_aside(delivery, &invalid.problem).await?),
-                };
-            }
+        let parsed = Job::parse(&delivery.body, &self.presets, &stores);
+        let (id, tenant) = match &parsed {
+            Ok(job) => (job.job.clone(), job.tenant.clone()),
+            Err(invalid) => match &invalid.sender {
+                Some(sender) => sender.clone(),
+                None => return Ok(self.broker.set_aside(delivery, &invalid.problem).await?),
+            },
         };
-        match self.worker.ledger.arrival(&job.job).await? {
+        match self.worker.ledger.arrival(&id).await? {
+            // Whoever uses somebody else's id is not answered with somebody else's result, and changes nothing about it.
+            Arrival::Ended(report) if report.tenant != tenant => self.id_is_taken(delivery).await,
+            Arrival::Waiting(owner) if owner != tenant => self.id_is_taken(delivery).await,
             Arrival::Ended(report) => {
                 self.publish(*report).await?;
                 Ok(self.broker.acknowledge(delivery).await?)
             }
-            Arrival::Waiting => Ok(self.broker.acknowledge(delivery).await?),
-            Arrival::New => {
-                let kept = Kept {
-                    job,
-                    digest: None,
-                    enqueued_ms: delivery.enqueued_ms,
-                };
-                self.settle(kept, 0, Holder::Broker(delivery)).await
-            }
+            Arrival::Waiting(_) => Ok(self.broker.acknowledge(delivery).await?),
+            Arrival::New => match parsed {
+                Ok(job) => {
+                    let kept = Kept {
+                        job,
+                        digest: None,
+                        enqueued_ms: delivery.enqueued_ms,
+                    };
+                    self.settle(kept, 0, Holder::Broker(delivery)).await
+                }
+                Err(invalid) => {
+                    tracing::warn!(problem = invalid.problem, "invalid job");
+                    self.conclude(self.worker.invalid(&id, &tenant, &invalid), &Holder::Broker(delivery))
+                        .await
+                }
+            },
         }
     }
 
+    async fn id_is_taken(&self, delivery: &Delivery) -> Result<(), Interrupted> {
+        let why = "job: this id belongs to a job of another tenant";
+        tracing::warn!(why, "a message is set aside");
+        Ok(self.broker.set_aside(delivery, why).await?)
+    }
+
     async fn handle_kept(&self, job: KeptJob) -> Result<(), Interrupted> {
+        if !matches!(self.worker.ledger.arrival(&job.job).await?, Arrival::Waiting(_)) {
+            return Ok(());
+        }
         match serde_json::from_value(job.message) {
             Ok(kept) => self.settle(kept, job.tries, Holder::Ledger).await,
             Err(error) => {
@@ -320,8 +359,8 @@ impl Service {
         let queued_ms = kept.enqueued_ms.map(|since| clock::unix_ms().saturating_sub(since));
         let (delay, tries) = match self.worker.settle(&kept.job, kept.digest.as_ref()).await {
             Step::Ended(report) => return self.conclude(Report { queued_ms, ..*report }, &holder).await,
-            Step::Wait(upload) => {
-                kept.digest = Some(upload.digest);
+            Step::Wait(digest) => {
+                kept.digest = Some(digest);
                 (COPY_WAIT, tries)
             }
             Step::Retry(Retry::Ledger(error)) => return Err(error.into()),

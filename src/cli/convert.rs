@@ -12,6 +12,7 @@ use clap::Args;
 use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
+use tokio::signal::unix::SignalKind;
 use tokio::time::{interval, sleep};
 
 use super::place::{PlaceArguments, sign_on};
@@ -70,32 +71,38 @@ impl Convert {
         let heartbeat = tokio::spawn(heartbeat(Arc::clone(&worker)));
         let stop = tokio::spawn(stop_on_signal(Arc::clone(&worker)));
 
+        let ending = self.convert_all(&worker, &recipe, config.slots() * 2).await;
+        heartbeat.abort();
+        stop.abort();
+        // Whatever happened above: what this worker ran is not held against anybody.
+        worker.sign_off().await.map_err(Failure::other)?;
+        ending
+    }
+
+    async fn convert_all(&self, worker: &Arc<Worker>, recipe: &Recipe, at_once: usize) -> Result<Ending, Failure> {
         let progress = progress(self.paths.len());
         let mut results = stream::iter(&self.paths)
-            .map(|path| self.convert(&worker, path, &recipe))
-            .buffered(config.slots() * 2);
+            .map(|path| self.convert(worker, path, recipe))
+            .buffered(at_once);
         let mut names = HashMap::new();
         let mut table = show::table(&["file", "verdict", "", "detail", "cpu", "peak"]);
         let mut ending = Ending::Well;
         while let Some((path, report)) = results.next().await {
             let report = report?;
-            let placed = self.place_renditions(&worker, path, &report, &mut names)?;
+            let placed = self.place_renditions(worker, path, &report, &mut names)?;
             if report.status != Status::Converted {
                 ending = Ending::NotAll;
             }
             match self.json {
-                true => progress.suspend(|| println!("{}", json_line(path, &report, &placed))),
+                true => progress.suspend(|| show::line(&json_line(path, &report, &placed)))?,
                 false => drop(table.add_row(row(path, &report))),
             }
             progress.inc(1);
         }
         progress.finish_and_clear();
         if !self.json {
-            show::print(&table);
+            show::print(&table)?;
         }
-        heartbeat.abort();
-        stop.abort();
-        worker.ledger.sign_off(&worker.id).await.map_err(Failure::other)?;
         Ok(ending)
     }
 
@@ -168,8 +175,8 @@ async fn settle(worker: &Arc<Worker>, job: &Job) -> Result<Report, Failure> {
     loop {
         match worker.settle(job, digest.as_ref()).await {
             Step::Ended(report) => return Ok(*report),
-            Step::Wait(upload) => {
-                digest = Some(upload.digest);
+            Step::Wait(found) => {
+                digest = Some(found);
                 sleep(wait.mul_f64(0.5 + fastrand::f64())).await;
                 wait = (wait * 2).min(LOOK_AGAIN);
                 if buried.elapsed() > BURY_EVERY {
@@ -209,9 +216,15 @@ async fn heartbeat(worker: Arc<Worker>) {
 
 /// The first signal releases what runs; the second one ends the process.
 async fn stop_on_signal(worker: Arc<Worker>) {
-    super::serve::signalled().await;
+    let all = [
+        SignalKind::terminate(),
+        SignalKind::interrupt(),
+        SignalKind::hangup(),
+        SignalKind::quit(),
+    ];
+    super::signalled(&all).await;
     worker.release_all();
-    super::serve::signalled().await;
+    super::signalled(&all).await;
     std::process::exit(130);
 }
 

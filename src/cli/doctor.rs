@@ -25,10 +25,10 @@ impl Doctor {
         let examination = doctor::examine(&sandbox(&config)?).await.map_err(Failure::other)?;
         if self.json {
             for check in &examination.checks {
-                println!("{}", serde_json::json!(check));
+                show::line(&serde_json::json!(check))?;
             }
         } else {
-            print_table(&examination.checks);
+            print_table(&examination.checks)?;
         }
         Ok(if examination.failure().is_some() {
             Ending::NotAll
@@ -38,7 +38,7 @@ impl Doctor {
     }
 }
 
-fn print_table(checks: &[Check]) {
+fn print_table(checks: &[Check]) -> Result<(), Failure> {
     let mut table = show::table(&["guard", "required", "held", "evidence"]);
     for check in checks {
         let held = match check.finding {
@@ -55,10 +55,15 @@ fn print_table(checks: &[Check]) {
             &show::harmless(&check.evidence, 90),
         ]);
     }
-    show::print(&table);
+    show::print(&table)?;
     for check in checks.iter().filter(|check| check.finding != Finding::Held) {
         if let Some(remedy) = &check.remedy {
-            println!("\n{}: {remedy}", check.guard);
+            show::line(&format_args!(
+                "
+{}: {remedy}",
+                check.guard
+            ))?;
         }
     }
+    Ok(())
 }

@@ -110,8 +110,9 @@ pub(super) async fn sign_on(config: &Config, sources: Sources) -> Result<Arc<Wor
     let stores = Stores {
         sources,
         renditions: Arc::new(open_store(config, "renditions")?),
-        specimens: Specimens::open(config.stores["specimens"].path(), config.specimens.clone())
-            .map_err(Failure::other)?,
+        specimens: Arc::new(
+            Specimens::open(config.stores["specimens"].path(), config.specimens.clone()).map_err(Failure::other)?,
+        ),
     };
     let ledger = open_ledger(config).await?;
     let flights = config.ledger.path().parent().unwrap_or(Path::new(".")).join("flights");

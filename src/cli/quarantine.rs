@@ -117,7 +117,7 @@ struct Exported {
 impl Quarantine {
     pub(super) async fn run(self) -> Result<Ending, Failure> {
         let ledger = open_ledger(&self.place.config()?).await?;
-        match self.command {
+        let ending = match self.command {
             Command::List(list) => list.run(&*ledger).await,
             Command::Show { digest, json } => show(&*ledger, &digest, json).await,
             Command::Release(act) => act.run(&ledger, Action::Release).await,
@@ -126,7 +126,9 @@ impl Quarantine {
             Command::Add(act) => act.add(&*ledger).await,
             Command::Export { digests } => export(&*ledger, &digests).await,
             Command::Import { file, reason } => import(&*ledger, &file, reason.operator()).await,
-        }
+        };
+        ledger.close().await;
+        ending
     }
 }
 
@@ -163,7 +165,7 @@ impl List {
                 show::moment(entry.changed),
             ]);
         }
-        show::print(&table);
+        show::print(&table)?;
         Ok(Ending::Well)
     }
 }

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 
 use super::place::{open_sources, sandbox, sign_on};
-use super::{Ending, Failure};
+use super::{Ending, Failure, signalled};
 use crate::broker::spool::Spool;
 use crate::config::{Address, Config};
 use crate::pipeline::Sources;
@@ -46,10 +46,12 @@ impl Serve {
             memory_budget_bytes = worker.sandbox.budget.total(),
             "ready"
         );
-        let second = async {
-            signalled().await;
-        };
-        service.run(signalled(), second, config.worker.drain).await;
+        let stop = [SignalKind::terminate(), SignalKind::interrupt()];
+        let hang_up = tokio::spawn(ignore_hang_up());
+        service
+            .run(signalled(&stop), signalled(&stop), config.worker.drain)
+            .await;
+        hang_up.abort();
         tracing::info!("stopped");
         Ok(Ending::Well)
     }
@@ -70,13 +72,10 @@ async fn prove(config: &Config) -> Result<(), Failure> {
     }
 }
 
-/// Waits for TERM or INT. Where signals cannot be had, waits for ever.
-pub(super) async fn signalled() {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+/// A hang-up must not end a worker in the middle of its attempts.
+async fn ignore_hang_up() {
+    loop {
+        signalled(&[SignalKind::hangup()]).await;
+        tracing::warn!("HUP: the configuration is read at start only; restart to change it");
     }
 }

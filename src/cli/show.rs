@@ -1,9 +1,12 @@
 //! Tables for people, and how values look in them.
 
+use std::io::{self, Write};
+
 use chrono::{DateTime, Utc};
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 
+use super::Failure;
 use crate::event;
 use crate::verdict::{Reason, Report, Stored};
 
@@ -18,10 +21,13 @@ pub(super) fn table(columns: &[&str]) -> Table {
 }
 
 /// Prints a table without trailing blanks.
-pub(super) fn print(table: &Table) {
-    for line in table.lines() {
-        println!("{}", line.trim_end());
-    }
+pub(super) fn print(table: &Table) -> Result<(), Failure> {
+    table.lines().try_for_each(|text| line(&text.trim_end()))
+}
+
+/// Prints a line. A reader that is gone is an error, not a panic: what was begun must be ended in order.
+pub(super) fn line(text: &impl std::fmt::Display) -> Result<(), Failure> {
+    writeln!(io::stdout(), "{text}").map_err(|error| Failure::Other(format!("standard output: {error}")))
 }
 
 /// A reason's word, as in messages.

@@ -135,7 +135,7 @@ impl Submit {
         }
         progress.finish_and_clear();
         if !self.json {
-            print_table(&jobs, &events);
+            print_table(&jobs, &events)?;
         }
         let converted = |event: &Option<Event>| {
             event
@@ -181,7 +181,7 @@ fn put(uploads: &Store, path: &Path) -> std::io::Result<String> {
     Ok(key)
 }
 
-fn print_table(jobs: &[(&PathBuf, String)], events: &[Option<Event>]) {
+fn print_table(jobs: &[(&PathBuf, String)], events: &[Option<Event>]) -> Result<(), Failure> {
     let mut table = show::table(&["file", "verdict", "", "detail"]);
     for ((path, _), event) in jobs.iter().zip(events) {
         let path = show::tail(&path.display().to_string(), 60);
@@ -193,5 +193,5 @@ fn print_table(jobs: &[(&PathBuf, String)], events: &[Option<Event>]) {
             }
         }
     }
-    show::print(&table);
+    show::print(&table)
 }

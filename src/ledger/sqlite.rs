@@ -98,12 +98,6 @@ impl Sqlite {
         self
     }
 
-    /// Closes the connections; the last process to do so tidies the file's -wal away.
-    pub async fn close(&self) {
-        self.readers.close().await;
-        self.writer.close().await;
-    }
-
     async fn open_with(path: &Path, missing: Missing, tuning: Tuning) -> Result<Self, LedgerError> {
         let path = file::absolute(path)?;
         let Pools {
@@ -182,15 +176,15 @@ impl Ledger for Sqlite {
         self.end_with(session, lost).await
     }
 
-    async fn bury_expired(&self) -> Result<Vec<Lost>, LedgerError> {
+    async fn bury_expired(&self, living: &[WorkerId]) -> Result<Vec<Lost>, LedgerError> {
         // Every worker asks often, and mostly for nothing: the write lock is taken only where somebody is to be buried.
         let mut look = self.read().await?;
-        let expired = workers::expired(&mut look).await;
+        let expired = workers::expired(&mut look, living).await;
         if self.end_with(look, expired).await?.is_empty() {
             return Ok(Vec::new());
         }
         let mut session = self.write().await?;
-        let lost = workers::bury_expired(&mut session).await;
+        let lost = workers::bury_expired(&mut session, living).await;
         self.end_with(session, lost).await
     }
 
@@ -205,12 +199,16 @@ impl Ledger for Sqlite {
         self.end_with(session, counted).await.map(Some)
     }
 
-    async fn claim(&self, claim: &Claim) -> Result<Claimed, LedgerError> {
+    async fn ask(&self, claim: &Claim) -> Result<Option<Claimed>, LedgerError> {
+        if let Some(entry) = self.refused(&claim.digest, &claim.recipe).await? {
+            return Ok(Some(Claimed::Listed(Box::new(entry))));
+        }
         let mut look = self.read().await?;
         let answer = claim::look(&mut look, claim).await;
-        if let Some(answer) = self.end_with(look, answer).await? {
-            return Ok(answer);
-        }
+        self.end_with(look, answer).await
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Claimed, LedgerError> {
         let mut session = self.write().await?;
         let claimed = claim::claim(&mut session, claim).await;
         self.end_with(session, claimed).await
@@ -296,6 +294,12 @@ impl Ledger for Sqlite {
         let mut session = self.write().await?;
         let changed = operators::import(&mut session, entries, action, operator).await;
         self.end_with(session, changed).await
+    }
+
+    /// The last process to do so tidies the file's -wal away.
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
     }
 
     async fn tidy(&self) -> Result<u64, LedgerError> {

@@ -78,6 +78,17 @@ pub(super) fn log(job: &Job, upload: &Upload, ending: &Ending, settled: &Settled
                 "attempt ended"
             );
         }
+        settled if ending.outcome == Outcome::Violation => {
+            tracing::error!(
+                job,
+                tenant,
+                digest,
+                outcome,
+                why,
+                ?settled,
+                "a child tried what it must not: an attack, or a bug"
+            );
+        }
         settled => {
             tracing::warn!(
                 job,

@@ -145,15 +145,17 @@ impl Worker {
         with_reason(blank(self, job, Status::Failed), reason, why)
     }
 
-    /// The report of a message that breaks the contract, where its sender can be told.
-    pub fn invalid(&self, invalid: &InvalidJob) -> Option<Report> {
-        let (job, tenant) = invalid.sender.as_ref()?;
-        let report = bare(self, job, tenant, Status::Rejected);
-        let report = with_reason(report, Reason::InvalidJob, &invalid.problem);
-        Some(Report {
+    /// The report of a message that breaks the contract, for a sender who can be told.
+    pub fn invalid(&self, job: &str, tenant: &str, invalid: &InvalidJob) -> Report {
+        let report = with_reason(
+            bare(self, job, tenant, Status::Rejected),
+            Reason::InvalidJob,
+            &invalid.problem,
+        );
+        Report {
             metadata: invalid.metadata.clone(),
             ..report
-        })
+        }
     }
 
     /// The report of a job whose kept message cannot be read any more.

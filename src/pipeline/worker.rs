@@ -15,7 +15,7 @@ use crate::digest::Digest;
 use crate::fetch::FetchError;
 use crate::flights::Flights;
 use crate::job::Source;
-use crate::ledger::{Attempt, Epoch, Ledger, LedgerError, Lost, WorkerId};
+use crate::ledger::{AttemptId, Ending, Epoch, Ledger, LedgerError, Lost, Settled, WorkerId};
 use crate::sandbox::Sandbox;
 use crate::sandbox::limits::Limits;
 use crate::specimens::Specimens;
@@ -40,6 +40,8 @@ pub struct Worker {
     /// Whether work may be taken.
     pub readiness: Readiness,
     pub(super) flights: Flights,
+    /// Endings that the ledger could not take yet.
+    unsettled: Mutex<Vec<Ending>>,
     slots: Arc<Semaphore>,
     room: Arc<RwLock<()>>,
     release: watch::Sender<bool>,
@@ -85,7 +87,7 @@ pub struct Stores {
     /// Renditions.
     pub renditions: Arc<Store>,
     /// Bytes of uploads that tripped.
-    pub specimens: Specimens,
+    pub specimens: Arc<Specimens>,
 }
 
 /// A place to run an attempt: one of the slots, or the whole worker. Given back when dropped.
@@ -120,6 +122,7 @@ impl Worker {
             stores: setup.stores,
             readiness: Readiness::default(),
             flights,
+            unsettled: Mutex::default(),
             slots: Arc::new(Semaphore::new(setup.slots.max(1))),
             room: Arc::default(),
             release: watch::channel(false).0,
@@ -129,11 +132,13 @@ impl Worker {
     /// Buries workers of this host that are gone, and those whose lease is over; returns what they had in the air.
     pub async fn bury_the_dead(&self) -> Result<Vec<Lost>, SetupError> {
         let mut lost = Vec::new();
-        for wreck in self.flights.wrecks()? {
+        let survey = self.flights.survey()?;
+        for wreck in survey.wrecks {
             lost.extend(self.ledger.bury(&wreck.worker).await?);
             wreck.cleared()?;
         }
-        lost.extend(self.ledger.bury_expired().await?);
+        // A lease may run out while its worker lives: a clock that jumps, a process that was stopped. Its lock tells.
+        lost.extend(self.ledger.bury_expired(&survey.living).await?);
         for Lost { digest, judgement, .. } in &lost {
             tracing::warn!(%digest, ?judgement, "a worker was lost while it ran this upload");
         }
@@ -160,21 +165,69 @@ impl Worker {
         *self.release.borrow()
     }
 
-    /// Renews the lease; a worker that was taken for lost meanwhile signs on again, its attempts are fenced.
+    /// Renews the lease, and writes what could not be written before. A worker that was taken for lost meanwhile signs on again;
+    /// its attempts are fenced.
     pub async fn beat(&self) -> Result<(), LedgerError> {
-        if self.ledger.heartbeat(&self.id).await.is_ok() {
-            return Ok(());
+        if self.ledger.heartbeat(&self.id).await.is_err() {
+            self.ledger.sign_on(&self.id, &host_name(), BUILD).await?;
+            self.ledger.heartbeat(&self.id).await?;
         }
-        self.ledger.sign_on(&self.id, &host_name(), BUILD).await?;
-        self.ledger.heartbeat(&self.id).await
+        self.write_unsettled().await
+    }
+
+    /// Ends this worker in order. Attempts that could not be settled until now are released.
+    pub async fn sign_off(&self) -> Result<(), LedgerError> {
+        self.write_unsettled().await?;
+        self.ledger.sign_off(&self.id).await?;
+        self.ledger.close().await;
+        Ok(())
+    }
+
+    /// Settles an attempt. Where the ledger fails, the ending is kept and written at the next beat: an attempt that nobody ends
+    /// would block its upload for ever, and its verdict would be lost.
+    pub(super) async fn settle_attempt(&self, ending: Ending) -> Result<Settled, LedgerError> {
+        match self.ledger.settle(&ending).await {
+            Ok(settled) => {
+                self.landed(ending.attempt);
+                Ok(settled)
+            }
+            Err(error) => {
+                self.unsettled().push(ending);
+                Err(error)
+            }
+        }
+    }
+
+    async fn write_unsettled(&self) -> Result<(), LedgerError> {
+        let endings = std::mem::take(&mut *self.unsettled());
+        let mut result = Ok(());
+        for ending in endings {
+            let attempt = ending.attempt;
+            match self.settle_attempt(ending).await {
+                Ok(settled) => tracing::info!(attempt = attempt.0, ?settled, "written late"),
+                Err(error) => result = Err(error),
+            }
+        }
+        result
+    }
+
+    fn unsettled(&self) -> std::sync::MutexGuard<'_, Vec<Ending>> {
+        self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something of our own failed: where a known good image does not convert either, this host takes no more work.
+    pub(super) async fn suspect_this_host(&self, why: &str) {
+        if !self.is_released() && self.control().await == Control::Failed {
+            self.readiness.not_ready(why);
+        }
     }
 
     pub(super) fn release(&self) -> watch::Receiver<bool> {
         self.release.subscribe()
     }
 
-    pub(super) fn landed(&self, attempt: Attempt) {
-        if let Err(error) = self.flights.end(attempt.id) {
+    fn landed(&self, attempt: AttemptId) {
+        if let Err(error) = self.flights.end(attempt) {
             // The record says that an ended attempt is in the air: burying this worker later finds it ended in the ledger.
             tracing::warn!(%error, "flight record");
         }
@@ -231,19 +284,11 @@ impl Stores {
                 None => Err(io::ErrorKind::NotFound.into()),
             },
         };
-        // What a job names and is not there, or is no upload, stays so; anything else may pass.
-        let final_word = |error: &io::Error| {
-            matches!(
-                error.kind(),
-                io::ErrorKind::NotFound
-                    | io::ErrorKind::PermissionDenied
-                    | io::ErrorKind::InvalidInput
-                    | io::ErrorKind::IsADirectory
-                    | io::ErrorKind::NotADirectory
-                    | io::ErrorKind::CrossesDevices
-            )
+        let final_word = match self.sources {
+            Sources::Paths => names_nothing(&opened) || is_error(&opened, io::ErrorKind::PermissionDenied),
+            Sources::Stores(_) => names_nothing(&opened),
         };
-        opened.map_err(|error| match final_word(&error) {
+        opened.map_err(|error| match final_word {
             true => FetchError::Refused(Refusal::new(Reason::SourceMissing, format!("{}: {error}", source.key))),
             false => FetchError::Failed {
                 name: source.key.clone(),
@@ -252,9 +297,32 @@ impl Stores {
         })
     }
 
-    pub(super) fn keep_specimen(&self, key: &str, file: &File, bytes: u64) -> io::Result<()> {
-        self.specimens.keep(key, file, bytes, clock::system_time())
+    pub(super) async fn keep_specimen(&self, key: &str, file: &File, bytes: u64) -> io::Result<()> {
+        let (specimens, key, file) = (Arc::clone(&self.specimens), key.to_owned(), file.try_clone()?);
+        let keep = move || specimens.keep(&key, &file, bytes, clock::system_time());
+        tokio::task::spawn_blocking(keep).await.map_err(io::Error::other)?
     }
+}
+
+/// What a job names is not there, or is no upload, and will not be. Anything else, a right that is missing in a store among
+/// it, is our own trouble and may pass.
+fn names_nothing(opened: &io::Result<File>) -> bool {
+    let kinds = [
+        io::ErrorKind::NotFound,
+        io::ErrorKind::InvalidInput,
+        io::ErrorKind::InvalidFilename,
+        io::ErrorKind::IsADirectory,
+        io::ErrorKind::NotADirectory,
+        io::ErrorKind::CrossesDevices,
+    ];
+    kinds.into_iter().any(|kind| is_error(opened, kind))
+        || opened
+            .as_ref()
+            .is_err_and(|error| error.raw_os_error() == Some(libc::ELOOP))
+}
+
+fn is_error(opened: &io::Result<File>, kind: io::ErrorKind) -> bool {
+    opened.as_ref().is_err_and(|error| error.kind() == kind)
 }
 
 /// Opens a path without blocking on a FIFO, and only where it is a regular file.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use tokio::sync::watch;
 
+use crate::admission::Budget;
 use crate::blame::Control;
 use crate::recipe::{Recipe, Rendition, Target};
 use crate::sandbox::outcome::Outcome;
@@ -46,14 +47,22 @@ impl Sandbox {
             .await
     }
 
-    /// Whether this host still converts what is known to be good.
+    /// Whether this host still converts what is known to be good. Does not wait for the memory of uploads that run.
     pub async fn control(&self, release: watch::Receiver<bool>) -> Control {
         let (_, image) = IMAGES[0];
-        match self.attempt_control(image, release).await {
+        let aside = Self {
+            budget: Budget::new(self.limits.memory.as_u64(), 0),
+            ..self.clone()
+        };
+        match aside.attempt_control(image, release).await {
             Ok(Attempted {
                 outcome: Outcome::Converted(_),
                 ..
             }) => Control::Converted,
+            Ok(Attempted {
+                outcome: Outcome::Released | Outcome::Starved,
+                ..
+            }) => Control::Unclear,
             Ok(Attempted { outcome, .. }) => {
                 tracing::error!(?outcome, "the control image does not convert: this host is sick");
                 Control::Failed

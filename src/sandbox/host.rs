@@ -1,6 +1,7 @@
 //! What the host says about itself and about a child, read from /proc: memory, load, and who waited for a processor.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,10 @@ use crate::sandbox::outcome::{Host, Usage};
 pub struct Load {
     /// Share of the last 10 s in which some task waited for a processor, in percent (PSI); absent on kernels without it.
     pub cpu_pressure: Option<f32>,
+    /// The same for the disk.
+    pub io_pressure: Option<f32>,
+    /// The same for memory.
+    pub memory_pressure: Option<f32>,
     /// Tasks that run or could run.
     pub runnable: u32,
     /// Processors.
@@ -24,16 +29,20 @@ impl Load {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         Self {
             cpu_pressure: pressure(&read("/proc/pressure/cpu")),
+            io_pressure: pressure(&read("/proc/pressure/io")),
+            memory_pressure: pressure(&read("/proc/pressure/memory")),
             runnable: runnable(&read("/proc/loadavg")).unwrap_or(0),
             processors: std::thread::available_parallelism().map_or(1, |count| count.get() as u32),
         }
     }
 }
 
-/// Whether the host let a child run: a quarter of its time spent waiting, PSI over 40 %, or two tasks for each processor.
+/// Whether the host let a child run: not where a quarter of its time was spent waiting for a processor, tasks waited for
+/// processor, disk or memory in over 40 % of the last 10 s (PSI), or there were two tasks for each processor.
 pub fn judge(load: &Load, usage: &Usage) -> Host {
     let kept_waiting = usage.waited_ms * 4 >= usage.wall_ms.max(1);
-    let pressed = load.cpu_pressure.is_some_and(|percent| percent >= 40.0);
+    let pressures = [load.cpu_pressure, load.io_pressure, load.memory_pressure];
+    let pressed = pressures.into_iter().flatten().any(|percent| percent >= 40.0);
     let crowded = load.runnable >= load.processors.max(1) * 2;
     if kept_waiting || pressed || crowded {
         Host::Busy
@@ -68,21 +77,51 @@ pub fn total_memory() -> u64 {
     kibibytes(&text, "MemTotal:").map_or(0, |count| count * 1024)
 }
 
-/// What this process's cgroup leaves of its limit; version 2, then version 1, as a container sees them.
+/// What the cgroups of this process leave of their limits: the least along the way up. Version 2, then version 1.
 fn cgroup_leaves() -> Option<u64> {
-    let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
-    let v2 = (
-        number("/sys/fs/cgroup/memory.max"),
-        number("/sys/fs/cgroup/memory.current"),
-    );
-    let v1 = (
-        number("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-        number("/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-    );
-    match (v2, v1) {
-        ((Some(limit), Some(used)), _) | (_, (Some(limit), Some(used))) => Some(limit.saturating_sub(used)),
+    let own = fs::read_to_string("/proc/self/cgroup").ok()?;
+    own.lines()
+        .filter_map(hierarchy)
+        .flat_map(|(root, path, names)| {
+            let folders: Vec<_> = Path::new(path)
+                .ancestors()
+                .map(|path| root.join(path.strip_prefix("/").unwrap_or(path)))
+                .collect();
+            folders.into_iter().filter_map(move |folder| leaves(&folder, names))
+        })
+        .min()
+}
+
+/// File names of a controller: limit, usage.
+type Names = [&'static str; 2];
+
+/// Where a line of /proc/self/cgroup leads, if it has a memory controller. In a container, the root is its own cgroup.
+fn hierarchy(line: &str) -> Option<(&'static Path, &str, Names)> {
+    let mut fields = line.splitn(3, ':').skip(1);
+    let (controllers, path) = (fields.next()?, fields.next()?);
+    match controllers {
+        "" => Some((Path::new("/sys/fs/cgroup"), path, ["memory.max", "memory.current"])),
+        list if list.split(',').any(|name| name == "memory") => {
+            let names = ["memory.limit_in_bytes", "memory.usage_in_bytes"];
+            Some((Path::new("/sys/fs/cgroup/memory"), path, names))
+        }
         _ => None,
     }
+}
+
+/// What is left in one cgroup. Pages of files that nobody uses are counted as used, but the kernel gives them up when asked.
+fn leaves(folder: &Path, [limit, usage]: Names) -> Option<u64> {
+    let number = |name| fs::read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
+    let (limit, used) = (number(limit)?, number(usage)?);
+    let stat = fs::read_to_string(folder.join("memory.stat")).unwrap_or_default();
+    let reclaimable = |field: &str| {
+        stat.lines()
+            .find_map(|line| line.strip_prefix(field)?.trim().parse::<u64>().ok())
+    };
+    let files = reclaimable("total_inactive_file ")
+        .or_else(|| reclaimable("inactive_file "))
+        .unwrap_or(0);
+    Some(limit.saturating_sub(used.saturating_sub(files)))
 }
 
 fn kibibytes(text: &str, field: &str) -> Option<u64> {
@@ -124,11 +163,40 @@ mod tests {
     }
 
     #[test]
+    fn cgroups_of_both_versions_are_found() {
+        let v2 = hierarchy("0::/system.slice/lazaret.service").unwrap();
+        assert_eq!(
+            (v2.0, v2.1),
+            (Path::new("/sys/fs/cgroup"), "/system.slice/lazaret.service")
+        );
+        assert_eq!(
+            hierarchy("8:memory,pids:/docker/abc").unwrap().0,
+            Path::new("/sys/fs/cgroup/memory")
+        );
+        assert_eq!(hierarchy("4:cpu,cpuacct:/").map(|(_, path, _)| path), None);
+        assert_eq!(hierarchy("nonsense").map(|(_, path, _)| path), None);
+    }
+
+    #[test]
+    fn unused_file_pages_do_not_count_as_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name, text| fs::write(folder.path().join(name), text).unwrap();
+        let names = ["memory.max", "memory.current"];
+        write("memory.max", "max\n");
+        write("memory.current", "900\n");
+        assert_eq!(leaves(folder.path(), names), None);
+        write("memory.max", "1000\n");
+        write("memory.stat", "anon 100\ninactive_file 700\nactive_file 50\n");
+        assert_eq!(leaves(folder.path(), names), Some(800));
+    }
+
+    #[test]
     fn a_child_that_was_kept_waiting_makes_the_host_busy() {
         let idle = Load {
             cpu_pressure: Some(1.0),
             runnable: 1,
             processors: 2,
+            ..Load::default()
         };
         let usage = |waited_ms| Usage {
             wall_ms: 1000,

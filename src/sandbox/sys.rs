@@ -161,6 +161,13 @@ pub fn default_signals() -> io::Result<()> {
     }
 }
 
+/// Lets SIGPIPE end this process, as it ends any filter in a pipeline; the runtime ignores it by default. Not for processes with
+/// children to look after.
+pub fn end_on_closed_pipe() {
+    // SAFETY: SIG_DFL is a valid action for this signal.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
 /// Which interval timer.
 #[derive(Debug, Clone, Copy)]
 pub enum Timer {
@@ -233,7 +240,8 @@ pub fn map_for_ever(descriptor: i32) -> io::Result<&'static [u8]> {
     // SAFETY: an all-zero stat is a valid value for the call to overwrite.
     let mut stat: libc::stat = unsafe { std::mem::zeroed() };
     // SAFETY: `stat` is a valid place to write to.
-    check(unsafe { libc::fstat(descriptor, &mut stat) })?;
+    // By number: the C library's fstat may be a newfstatat, which takes a path and is not on the filter's list.
+    check_long(unsafe { libc::syscall(libc::SYS_fstat, descriptor, &mut stat) })?;
     let length = usize::try_from(stat.st_size).map_err(io::Error::other)?;
     if length == 0 {
         return Ok(&[]);

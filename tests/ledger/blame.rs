@@ -296,17 +296,19 @@ pub async fn a_solo_run_in_company_is_no_solo_loss(world: &dyn World) {
 pub async fn expired_leases_are_buried(world: &dyn World) {
     let ledger = world.ledger();
     let attempt = start(ledger, &claim("a")).await;
-    assert_eq!(ledger.bury_expired().await.unwrap(), []);
+    assert_eq!(ledger.bury_expired(&[]).await.unwrap(), []);
     let later = world.later(lazaret::ledger::LEASE * 2);
     later.heartbeat(&worker("w2")).await.unwrap();
-    let lost = later.bury_expired().await.unwrap();
+    let known_to_live = [worker("w1"), worker("w3")];
+    assert_eq!(later.bury_expired(&known_to_live).await.unwrap(), []);
+    let lost = later.bury_expired(&[]).await.unwrap();
     assert_eq!(
         (lost.len(), lost[0].attempt, lost[0].digest),
         (1, attempt.id, digest("a"))
     );
     later.heartbeat(&worker("w2")).await.unwrap();
     assert!(later.heartbeat(&worker("w1")).await.is_err());
-    assert_eq!(later.bury_expired().await.unwrap(), []);
+    assert_eq!(later.bury_expired(&[]).await.unwrap(), []);
 }
 
 pub async fn a_signed_off_worker_leaves_nothing_running(world: &dyn World) {

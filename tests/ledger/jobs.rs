@@ -38,7 +38,7 @@ pub async fn a_job_is_new_then_waits_then_ended(world: &dyn World) {
     park(ledger, "j", Some("cat")).await;
     assert_eq!(
         (ledger.arrival("j").await.unwrap(), ledger.waiting().await.unwrap()),
-        (Arrival::Waiting, 1)
+        (Arrival::Waiting("acme".to_owned()), 1)
     );
     assert_eq!(ledger.adopt(&worker("w1"), 10).await.unwrap(), [kept("j")]);
     assert_eq!(ledger.end(&report("j")).await.unwrap(), report("j"));

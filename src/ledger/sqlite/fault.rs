@@ -75,6 +75,11 @@ impl Fault {
         self.code() == Some(code::BUSY)
     }
 
+    /// Whether SQLite finds the file inconsistent.
+    pub(super) fn is_corrupt(&self) -> bool {
+        self.code() == Some(code::CORRUPT)
+    }
+
     fn code(&self) -> Option<i32> {
         match self {
             // Tasks of this process queue behind one that waits for the lock.

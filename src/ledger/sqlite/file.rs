@@ -66,7 +66,12 @@ async fn find(path: &Path, missing: Missing, tuning: &Tuning) -> Result<(), Ledg
 }
 
 async fn open_present(path: &Path, tuning: &Tuning) -> Result<Pools, Fault> {
-    look(path).await?.acceptable(path)?;
+    match look(path).await {
+        Ok(header) => header.acceptable(path)?,
+        // A process that ended in the middle of a checkpoint leaves a file that is whole only together with its -wal.
+        Err(fault) if fault.is_corrupt() && wal(path).exists() => {}
+        Err(fault) => return Err(fault),
+    }
     let pools = connect(path, tuning).await?;
     // What the file's header says may be older than its -wal file: ask again now that both are read.
     let mut connection = pools.writer.acquire().await?;
@@ -74,6 +79,13 @@ async fn open_present(path: &Path, tuning: &Tuning) -> Result<Pools, Fault> {
     prove(&mut connection, tuning.busy_timeout).await?;
     drop(connection);
     Ok(pools)
+}
+
+/// Where SQLite keeps what is not in the file yet.
+fn wal(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
 }
 
 /// What a file says it is.
@@ -298,5 +310,30 @@ mod tests {
         for task in tasks {
             assert_eq!(task.await.unwrap(), (2, 2));
         }
+    }
+
+    /// What a process leaves that ends in the middle of a checkpoint: a file that makes sense only together with its -wal.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_checkpoint_that_was_cut_short_is_finished_when_the_ledger_is_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let (busy, left) = (folder.path().join("busy.sqlite"), folder.path().join("left.sqlite"));
+        File::create(&busy).unwrap();
+        let mut connection = options(&busy, &Tuning::default())
+            .pragma("wal_autocheckpoint", "0")
+            .connect()
+            .await
+            .unwrap();
+        write_ahead(&mut connection, Duration::ZERO).await.unwrap();
+        raise(&mut connection, STEPS).await.unwrap();
+
+        let mut page = std::fs::read(&busy).unwrap();
+        page[100..].fill(0xff);
+        std::fs::write(&left, page).unwrap();
+        assert!(look(&left).await.err().unwrap().is_corrupt());
+        let alone = open(&left, Missing::Refuse, &Tuning::default()).await;
+        assert!(alone.err().unwrap().to_string().contains("is damaged"));
+
+        std::fs::copy(wal(&busy), wal(&left)).unwrap();
+        open(&left, Missing::Refuse, &Tuning::default()).await.unwrap();
     }
 }

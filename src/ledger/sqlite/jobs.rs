@@ -24,7 +24,7 @@ pub(super) async fn arrival(session: &mut Session, job: &str) -> Result<Arrival,
     let Some(row) = row else { return Ok(Arrival::New) };
     let cells = Cells::of(&row, "jobs", "job");
     match cells.get::<Option<i64>>("ended")? {
-        None => Ok(Arrival::Waiting),
+        None => Ok(Arrival::Waiting(cells.get("tenant")?)),
         Some(_) => Ok(Arrival::Ended(Box::new(cells.json("report")?))),
     }
 }
@@ -81,7 +81,7 @@ pub(super) async fn end(session: &mut Session, report: &Report) -> Result<Report
     }
     match arrival(session, &report.job).await? {
         Arrival::Ended(first) => Ok(*first),
-        Arrival::New | Arrival::Waiting => {
+        Arrival::New | Arrival::Waiting(_) => {
             Err(Fault::Request(format!("job {} neither ends nor has ended", report.job)))
         }
     }

@@ -229,7 +229,8 @@ pub(super) fn kept_job(row: &SqliteRow) -> Result<(i64, KeptJob), Fault> {
     let job = KeptJob {
         job: cells.get("job")?,
         tenant: cells.get("tenant")?,
-        message: cells.json("message")?,
+        // A message that somebody damaged must not keep the others waiting: its job is told of when it is handled.
+        message: cells.json("message").unwrap_or_default(),
         tries: cells.count("tries")?,
     };
     Ok((cells.get("since")?, job))

@@ -48,6 +48,7 @@ statements! {
     hot SIGN_OFF = "DELETE FROM workers WHERE worker = ?1";
     hot LEASES_OVER = "SELECT worker FROM workers WHERE lease <= ?1 ORDER BY lease LIMIT 100";
     hot RELEASE_RUNS = "UPDATE attempts SET outcome = 'released', ended = ?2 WHERE worker = ?1 AND outcome = 'running'";
+    hot HOLD_JOBS = "UPDATE jobs SET due = ?2 WHERE owner = ?1 AND ended IS NULL";
     hot FREE_JOBS = "UPDATE jobs SET owner = NULL, due = min(due, ?2) WHERE owner = ?1 AND ended IS NULL";
 
     hot START_RUN = "INSERT INTO attempts (digest, recipe, build, limits, worker, tenant, name, job, gate, started)
@@ -86,7 +87,7 @@ statements! {
         AND id > coalesce((SELECT forgiven FROM entries WHERE digest = ?1), 0)";
     hot ADD_AUDIT = "INSERT INTO audit (digest, at, who, action, why, old_state, new_state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 
-    hot JOB = "SELECT job, ended, report FROM jobs WHERE job = ?1";
+    hot JOB = "SELECT job, tenant, ended, report FROM jobs WHERE job = ?1";
     /// Leaves a job alone that has ended.
     hot PARK = "INSERT INTO jobs (job, tenant, digest, message, tries, since, due) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
         ON CONFLICT (job) DO UPDATE SET digest = coalesce(excluded.digest, digest), message = excluded.message,

@@ -27,15 +27,19 @@ pub(super) async fn sign_on(session: &mut Session, worker: &WorkerId, host: &str
     Ok(())
 }
 
-/// Renews a lease. A worker that was taken for lost learns it here, and must not go on under its name.
+/// Renews a lease, and the hold on adopted jobs. A worker that was taken for lost learns it here, and must not go on under its name.
 pub(super) async fn heartbeat(session: &mut Session, worker: &WorkerId) -> Result<(), Fault> {
     let query = sqlx::query(statements::RENEW_LEASE)
         .bind(worker.0.clone())
         .bind(session.now + LEASE_MS);
-    match query.execute(session.connection()).await?.rows_affected() {
-        0 => Err(not_signed_on(worker)),
-        _ => Ok(()),
+    if query.execute(session.connection()).await?.rows_affected() == 0 {
+        return Err(not_signed_on(worker));
     }
+    let held = sqlx::query(statements::HOLD_JOBS)
+        .bind(worker.0.clone())
+        .bind(session.now + LEASE_MS);
+    held.execute(session.connection()).await?;
+    Ok(())
 }
 
 /// A worker without a lease could never be found lost: it starts nothing.
@@ -87,16 +91,21 @@ pub(super) async fn bury(session: &mut Session, worker: &WorkerId) -> Result<Vec
     Ok(lost)
 }
 
-/// Workers whose lease is over.
-pub(super) async fn expired(session: &mut Session) -> Result<Vec<WorkerId>, Fault> {
+/// Workers whose lease is over, but those that are known to live.
+pub(super) async fn expired(session: &mut Session, living: &[WorkerId]) -> Result<Vec<WorkerId>, Fault> {
     let query = sqlx::query(statements::LEASES_OVER).bind(session.now);
     let found = query.fetch_all(session.connection()).await?;
-    found.iter().map(|row| Ok(WorkerId(row.try_get("worker")?))).collect()
+    let mut workers = Vec::with_capacity(found.len());
+    for row in &found {
+        workers.push(WorkerId(row.try_get("worker")?));
+    }
+    workers.retain(|worker| !living.contains(worker));
+    Ok(workers)
 }
 
-pub(super) async fn bury_expired(session: &mut Session) -> Result<Vec<Lost>, Fault> {
+pub(super) async fn bury_expired(session: &mut Session, living: &[WorkerId]) -> Result<Vec<Lost>, Fault> {
     let mut lost = Vec::new();
-    for worker in expired(session).await? {
+    for worker in expired(session, living).await? {
         lost.append(&mut bury(session, &worker).await?);
     }
     Ok(lost)

@@ -1,8 +1,11 @@
 //! Rows that somebody edited: named, never a panic; and tables that cannot be edited.
 
-use lazaret::ledger::{Ledger, LedgerError};
+use std::time::Duration;
+
+use lazaret::ledger::{KeptJob, Ledger, LedgerError};
 use lazaret::quarantine::Action;
 use lazaret::sandbox::outcome::Outcome;
+use serde_json::{Value, json};
 
 use super::super::world::*;
 use super::{SqliteWorld, execute};
@@ -115,14 +118,28 @@ async fn edited_jobs_are_named() {
     .await;
     let edit = "UPDATE jobs SET report = '{\"job\":1}'";
     broken(&world, edit, world.ledger.end(&report("j")), &["column report"]).await;
-    let edit = "UPDATE jobs SET ended = NULL, due = 0, message = 'x'";
-    broken(
-        &world,
-        edit,
-        world.ledger.adopt(&worker("w1"), 1),
-        &["table jobs", "column message"],
-    )
-    .await;
+}
+
+/// Its job is told of when it is handled; those behind it do not wait for it.
+#[tokio::test]
+async fn a_damaged_message_does_not_keep_others_waiting() {
+    let world = SqliteWorld::new().await;
+    for job in ["damaged", "good"] {
+        let kept = KeptJob {
+            job: job.to_owned(),
+            tenant: "acme".to_owned(),
+            message: json!({ "job": job }),
+            tries: 0,
+        };
+        world.ledger.park(&kept, None, Duration::ZERO).await.unwrap();
+    }
+    let edit = "UPDATE jobs SET message = 'x' WHERE job = 'damaged'";
+    execute(&world.path(), edit).await.unwrap();
+    let adopted = world.ledger.adopt(&worker("w1"), 10).await.unwrap();
+    let mut messages: Vec<_> = adopted.into_iter().map(|kept| (kept.job, kept.message)).collect();
+    messages.sort_by(|one, other| one.0.cmp(&other.0));
+    let expected = [("damaged", Value::Null), ("good", json!({ "job": "good" }))];
+    assert_eq!(messages, expected.map(|(job, message)| (job.to_owned(), message)));
 }
 
 #[tokio::test]
