@@ -5,26 +5,36 @@
 //! that can be locked puts its messages back.
 
 use std::collections::VecDeque;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use clap::ValueEnum;
 
 use super::{Broker, BrokerError, Delivery};
-use crate::clock;
+use crate::clock::{self, Stopwatch};
 use crate::event::Event;
+use crate::job::MAX_BODY;
 use crate::ledger::WorkerId;
 
 /// How often an empty spool is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// How many names are taken from one look at `new`.
+/// How many names are kept from one look at `new`.
 const LOOK_AHEAD: usize = 1024;
+/// How many of them are taken before the next look: an interactive job that comes meanwhile goes before the rest.
+const LOOK_TAKES: usize = 32;
+/// How long they are good for.
+const LOOK_GOOD: Duration = Duration::from_millis(200);
 /// How long `done` and `results` are kept.
 const KEEP: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long `tmp` is kept: what is older was left there by a process that died.
+const KEEP_UNFINISHED: Duration = Duration::from_secs(24 * 3600);
+/// How often what is too old is looked for.
+const DROP_EVERY: Duration = Duration::from_secs(600);
 /// Name of the lock in a worker's folder.
 const LOCK: &str = ".lock";
 
@@ -55,13 +65,28 @@ pub struct Spool {
     folder: PathBuf,
 }
 
-/// A spool folder, from the side of a worker.
+/// A spool folder, from the side of a worker. Its file operations run off the runtime.
 #[derive(Debug)]
 pub struct SpoolConsumer {
+    hand: Arc<Hand>,
+}
+
+/// A worker's folder in `cur`, and what it knows of `new`.
+#[derive(Debug)]
+struct Hand {
     spool: Spool,
-    hand: PathBuf,
-    ahead: Mutex<VecDeque<String>>,
-    _lock: File,
+    folder: PathBuf,
+    ahead: Mutex<Ahead>,
+    dropped: Mutex<Option<Stopwatch>>,
+    lock: Mutex<File>,
+}
+
+/// Names seen in `new`, first one first.
+#[derive(Debug, Default)]
+struct Ahead {
+    names: VecDeque<String>,
+    taken: usize,
+    looked: Option<Stopwatch>,
 }
 
 impl Spool {
@@ -100,20 +125,28 @@ impl Spool {
 
     /// Takes part as a worker.
     pub fn consume(&self, worker: &WorkerId) -> Result<SpoolConsumer, BrokerError> {
-        let hand = self.folder.join("cur").join(&worker.0);
-        let open = || {
-            fs::create_dir(&hand)?;
-            let lock = File::create(hand.join(LOCK))?;
-            lock.try_lock().map_err(io::Error::from)?;
-            Ok(lock)
-        };
-        let lock = open().map_err(|error| self.error(error))?;
+        let folder = self.folder.join("cur").join(&worker.0);
+        let lock = self.make_hand(&folder).map_err(|error| self.error(error))?;
         Ok(SpoolConsumer {
-            spool: self.clone(),
-            hand,
-            ahead: Mutex::default(),
-            _lock: lock,
+            hand: Arc::new(Hand {
+                spool: self.clone(),
+                folder,
+                ahead: Mutex::default(),
+                dropped: Mutex::default(),
+                lock: Mutex::new(lock),
+            }),
         })
+    }
+
+    /// A worker's folder. It is locked before it has its name in `cur`, so that nobody takes it for a lost worker's.
+    fn make_hand(&self, folder: &Path) -> io::Result<File> {
+        let made = tempfile::tempdir_in(self.folder.join("tmp"))?;
+        let lock = File::create(made.path().join(LOCK))?;
+        lock.try_lock().map_err(io::Error::from)?;
+        fs::rename(made.path(), folder)?;
+        // It has its name; there is nothing to clear away.
+        let _ = made.keep();
+        Ok(lock)
     }
 
     /// A file that is whole and on disk under its name, or not there.
@@ -134,90 +167,185 @@ impl Spool {
     }
 }
 
-impl SpoolConsumer {
-    /// Takes the first message that nobody else takes.
+impl Hand {
+    /// Takes the first message that nobody else takes. What is no message goes to `dead`.
     fn take(&self) -> io::Result<Option<Delivery>> {
-        while let Some(name) = self.next_name()? {
-            let mine = self.hand.join(&name);
-            match fs::rename(self.spool.folder.join("new").join(&name), &mine) {
-                Ok(()) => {
-                    let body = fs::read(&mine)?;
-                    return Ok(Some(Delivery {
-                        body,
-                        enqueued_ms: enqueued(&name),
-                        token: name,
-                    }));
-                }
-                // Another worker was faster.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
+        let mut failed = None;
+        let mut ahead = locked(&self.ahead);
+        ahead.look(&self.spool.folder.join("new"))?;
+        // A name that fails is told of when no other one can be had: it must not hold up those behind it.
+        while let Some(name) = ahead.names.pop_front() {
+            ahead.taken += 1;
+            match self.take_one(name) {
+                Ok(Some(delivery)) => return Ok(Some(delivery)),
+                Ok(None) => {}
+                Err(error) => failed = Some(error),
             }
         }
-        Ok(None)
+        failed.map_or(Ok(None), Err)
     }
 
-    fn next_name(&self) -> io::Result<Option<String>> {
-        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
-        if ahead.is_empty() {
-            let mut names = Vec::new();
-            for entry in fs::read_dir(self.spool.folder.join("new"))? {
-                names.extend(
-                    entry?
-                        .file_name()
-                        .into_string()
-                        .ok()
-                        .filter(|name| !name.starts_with('.')),
-                );
-            }
-            names.sort_unstable();
-            names.truncate(LOOK_AHEAD);
-            ahead.extend(names);
+    fn take_one(&self, name: String) -> io::Result<Option<Delivery>> {
+        let mine = self.folder.join(&name);
+        match fs::rename(self.spool.folder.join("new").join(&name), &mine) {
+            Ok(()) => {}
+            // Another worker was faster; or somebody removed this worker's folder.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.hold_again().map(|()| None),
+            Err(error) => return Err(error),
         }
-        Ok(ahead.pop_front())
+        match read_message(&mine) {
+            Ok(Ok(body)) => Ok(Some(Delivery {
+                body,
+                enqueued_ms: enqueued(&name),
+                token: name,
+            })),
+            Ok(Err(why)) => {
+                tracing::warn!(message = name, why, "set aside unread");
+                self.set_aside(&name, &why).map(|()| None)
+            }
+            Err(error) => self.move_to("new", &name).and(Err(error)),
+        }
     }
 
-    fn move_to(&self, folder: &str, delivery: &Delivery) -> Result<(), BrokerError> {
-        let target = self.spool.folder.join(folder).join(&delivery.token);
-        fs::rename(self.hand.join(&delivery.token), target).map_err(|error| self.spool.error(error))
+    /// Makes this worker's folder again where it is gone.
+    fn hold_again(&self) -> io::Result<()> {
+        if self.folder.try_exists()? {
+            return Ok(());
+        }
+        let mut lock = locked(&self.lock);
+        *lock = self.spool.make_hand(&self.folder)?;
+        tracing::error!(folder = %self.folder.display(), "the worker's folder was removed, with what was in it; made again");
+        Ok(())
+    }
+
+    fn move_to(&self, folder: &str, name: &str) -> io::Result<()> {
+        fs::rename(self.folder.join(name), self.spool.folder.join(folder).join(name))
+    }
+
+    fn set_aside(&self, name: &str, why: &str) -> io::Result<()> {
+        self.spool.write("dead", &format!("{name}.why"), why.as_bytes())?;
+        self.move_to("dead", name)
     }
 
     /// Puts back what lost workers had in hand.
     fn take_back(&self) -> io::Result<()> {
         for entry in fs::read_dir(self.spool.folder.join("cur"))? {
             let hand = entry?.path();
-            if hand == self.hand {
-                continue;
+            if hand != self.folder {
+                unless_gone(self.take_back_from(&hand))?;
             }
-            let Ok(lock) = File::open(hand.join(LOCK)) else {
-                continue;
-            };
-            if lock.try_lock().is_err() {
-                continue;
-            }
-            for entry in fs::read_dir(&hand)? {
-                let entry = entry?;
-                if entry.file_name() != LOCK {
-                    fs::rename(entry.path(), self.spool.folder.join("new").join(entry.file_name()))?;
-                }
-            }
-            fs::remove_file(hand.join(LOCK))?;
-            fs::remove_dir(&hand)?;
         }
         Ok(())
     }
 
-    fn drop_old(&self) -> io::Result<()> {
-        for folder in ["done", "results"] {
-            for entry in fs::read_dir(self.spool.folder.join(folder))? {
-                let entry = entry?;
-                let written = entry.metadata()?.modified()?;
-                if clock::system_time().duration_since(written).is_ok_and(|age| age > KEEP) {
-                    fs::remove_file(entry.path())?;
-                }
+    fn take_back_from(&self, hand: &Path) -> io::Result<()> {
+        // Made where it is missing: a worker that lives has one.
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        let Ok(lock) = options.custom_flags(PLAIN).open(hand.join(LOCK)) else {
+            return Ok(());
+        };
+        if lock.try_lock().is_err() {
+            return Ok(());
+        }
+        for entry in fs::read_dir(hand)? {
+            let entry = entry?;
+            if entry.file_name() != LOCK {
+                let back = self.spool.folder.join("new").join(entry.file_name());
+                unless_gone(fs::rename(entry.path(), back))?;
             }
         }
+        fs::remove_file(hand.join(LOCK))?;
+        fs::remove_dir(hand)
+    }
+
+    /// Drops what is too old; looks for it every ten minutes.
+    fn drop_old(&self) -> io::Result<()> {
+        let mut dropped = locked(&self.dropped);
+        if dropped.is_some_and(|since| since.elapsed() < DROP_EVERY) {
+            return Ok(());
+        }
+        *dropped = Some(Stopwatch::start());
+        drop_older(&self.spool.folder.join("done"), KEEP)?;
+        drop_older(&self.spool.folder.join("results"), KEEP)?;
+        drop_older(&self.spool.folder.join("tmp"), KEEP_UNFINISHED)
+    }
+}
+
+impl Ahead {
+    /// Looks at `new`, where what was seen there last is used up or stale.
+    fn look(&mut self, new: &Path) -> io::Result<()> {
+        let fresh = self.looked.is_some_and(|since| since.elapsed() < LOOK_GOOD);
+        if fresh && self.taken < LOOK_TAKES && !self.names.is_empty() {
+            return Ok(());
+        }
+        let mut names = Vec::new();
+        for entry in fs::read_dir(new)? {
+            let name = entry?.file_name().into_string();
+            names.extend(name.ok().filter(|name| !name.starts_with('.')));
+        }
+        names.sort_unstable();
+        names.truncate(LOOK_AHEAD);
+        *self = Self {
+            names: names.into(),
+            taken: 0,
+            looked: Some(Stopwatch::start()),
+        };
         Ok(())
     }
+}
+
+/// Opening neither waits for a FIFO's other end nor follows a link.
+const PLAIN: i32 = libc::O_NONBLOCK | libc::O_NOFOLLOW;
+
+/// The bytes of a message; or why it is none. Fails where the host, not the message, is to blame.
+fn read_message(path: &Path) -> io::Result<Result<Vec<u8>, String>> {
+    let file = match OpenOptions::new().read(true).custom_flags(PLAIN).open(path) {
+        Ok(file) => file,
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM)) => {
+            return Err(error);
+        }
+        Err(error) if error.raw_os_error() == Some(libc::ELOOP) => return Ok(Err("is a link".to_owned())),
+        Err(error) => return Ok(Err(format!("cannot be opened: {error}"))),
+    };
+    if !file.metadata()?.is_file() {
+        return Ok(Err("is not a regular file".to_owned()));
+    }
+    let mut body = Vec::new();
+    match file.take(MAX_BODY as u64 + 1).read_to_end(&mut body) {
+        Ok(length) if length > MAX_BODY => Ok(Err(format!("is longer than {MAX_BODY} bytes"))),
+        Ok(_) => Ok(Ok(body)),
+        Err(error) => Ok(Err(format!("cannot be read: {error}"))),
+    }
+}
+
+/// What somebody else removed first is gone all the same.
+fn unless_gone(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn drop_older(folder: &Path, keep: Duration) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let drop = || {
+            let metadata = entry.metadata()?;
+            let age = clock::system_time().duration_since(metadata.modified()?);
+            match age.is_ok_and(|age| age > keep) {
+                false => Ok(()),
+                true if metadata.is_dir() => fs::remove_dir_all(entry.path()),
+                true => fs::remove_file(entry.path()),
+            }
+        };
+        unless_gone(drop())?;
+    }
+    Ok(())
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// When a message was enqueued, from its name.
@@ -225,11 +353,26 @@ fn enqueued(name: &str) -> Option<u64> {
     name.split('-').nth(1)?.parse().ok()
 }
 
+impl SpoolConsumer {
+    /// Disks may stall: no file operation runs on a thread of the runtime. One that has begun ends, even if nobody waits for it.
+    async fn with_hand<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Hand) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, BrokerError> {
+        let hand = Arc::clone(&self.hand);
+        tokio::task::spawn_blocking(move || work(&hand))
+            .await
+            .map_err(io::Error::other)
+            .flatten()
+            .map_err(|error| self.hand.spool.error(error))
+    }
+}
+
 #[async_trait]
 impl Broker for SpoolConsumer {
     async fn next(&self) -> Result<Delivery, BrokerError> {
         loop {
-            if let Some(delivery) = self.take().map_err(|error| self.spool.error(error))? {
+            if let Some(delivery) = self.with_hand(Hand::take).await? {
                 return Ok(delivery);
             }
             tokio::time::sleep(LOOK_AGAIN).await;
@@ -237,41 +380,38 @@ impl Broker for SpoolConsumer {
     }
 
     async fn publish(&self, event: &Event) -> Result<(), BrokerError> {
-        let json = serde_json::to_vec(event).map_err(|error| self.spool.error(error.into()))?;
+        let json = serde_json::to_vec(event).map_err(|error| self.hand.spool.error(error.into()))?;
         let name = format!("{}.json", event.data.job);
-        self.spool
-            .write("results", &name, &json)
-            .map_err(|error| self.spool.error(error))
+        self.with_hand(move |hand| hand.spool.write("results", &name, &json))
+            .await
     }
 
     async fn acknowledge(&self, delivery: &Delivery) -> Result<(), BrokerError> {
-        self.move_to("done", delivery)
+        let name = delivery.token.clone();
+        self.with_hand(move |hand| hand.move_to("done", &name)).await
     }
 
     async fn give_back(&self, delivery: &Delivery) -> Result<(), BrokerError> {
-        self.move_to("new", delivery)
+        let name = delivery.token.clone();
+        self.with_hand(move |hand| hand.move_to("new", &name)).await
     }
 
     async fn set_aside(&self, delivery: &Delivery, why: &str) -> Result<(), BrokerError> {
-        let name = format!("{}.why", delivery.token);
-        self.spool
-            .write("dead", &name, why.as_bytes())
-            .map_err(|error| self.spool.error(error))?;
-        self.move_to("dead", delivery)
+        let (name, why) = (delivery.token.clone(), why.to_owned());
+        self.with_hand(move |hand| hand.set_aside(&name, &why)).await
     }
 
     async fn tidy(&self) -> Result<(), BrokerError> {
-        self.take_back()
-            .and_then(|()| self.drop_old())
-            .map_err(|error| self.spool.error(error))
+        self.with_hand(|hand| hand.take_back().and_then(|()| hand.drop_old()))
+            .await
     }
 }
 
-impl Drop for SpoolConsumer {
+impl Drop for Hand {
     fn drop(&mut self) {
         // Left behind where something is still in hand: the next worker takes it back.
-        if fs::read_dir(&self.hand).is_ok_and(|entries| entries.count() == 1) {
-            let _ = fs::remove_file(self.hand.join(LOCK)).and_then(|()| fs::remove_dir(&self.hand));
+        if fs::read_dir(&self.folder).is_ok_and(|entries| entries.count() == 1) {
+            let _ = fs::remove_file(self.folder.join(LOCK)).and_then(|()| fs::remove_dir(&self.folder));
         }
     }
 }
@@ -319,7 +459,7 @@ mod tests {
             a.next().await.unwrap();
             b.next().await.unwrap();
         }
-        assert!(a.take().unwrap().is_none() && b.take().unwrap().is_none());
+        assert!(a.hand.take().unwrap().is_none() && b.hand.take().unwrap().is_none());
     }
 
     #[tokio::test]
@@ -330,7 +470,7 @@ mod tests {
         lost.next().await.unwrap();
         let other = spool.consume(&worker("other")).unwrap();
         other.tidy().await.unwrap();
-        assert!(other.take().unwrap().is_none());
+        assert!(other.hand.take().unwrap().is_none());
         drop(lost);
         other.tidy().await.unwrap();
         assert_eq!(other.next().await.unwrap().body, b"x");
@@ -345,5 +485,105 @@ mod tests {
         let delivery = consumer.next().await.unwrap();
         consumer.set_aside(&delivery, "not JSON").await.unwrap();
         assert_eq!(fs::read_dir(spool.folder.join("dead")).unwrap().count(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_plain_file_of_a_fair_length_is_set_aside_and_the_next_is_taken() {
+        let (folder, spool) = spool();
+        let new = |name: &str| spool.folder.join("new").join(name);
+        let made = std::process::Command::new("mkfifo").arg(new("0-1-fifo")).status();
+        assert!(made.unwrap().success());
+        let secret = folder.path().join("secret");
+        fs::write(&secret, "x").unwrap();
+        std::os::unix::fs::symlink(&secret, new("0-2-link")).unwrap();
+        fs::create_dir(new("0-3-folder")).unwrap();
+        fs::write(new("0-4-long"), vec![b' '; MAX_BODY + 1]).unwrap();
+        fs::write(new("0-5-longest"), vec![b' '; MAX_BODY]).unwrap();
+        spool.submit(b"good", Lane::Bulk).unwrap();
+        let consumer = spool.consume(&worker("a")).unwrap();
+        assert_eq!(consumer.next().await.unwrap().body.len(), MAX_BODY);
+        assert_eq!(consumer.next().await.unwrap().body, b"good");
+        for (name, part) in [
+            ("0-1-fifo", "not a regular file"),
+            ("0-2-link", "is a link"),
+            ("0-3-folder", "not a regular file"),
+            ("0-4-long", "longer than"),
+        ] {
+            let why = fs::read_to_string(spool.folder.join(format!("dead/{name}.why"))).unwrap();
+            assert!(why.contains(part), "{name}: {why}");
+            assert!(spool.folder.join("dead").join(name).symlink_metadata().is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_worker_whose_folder_is_removed_goes_on() {
+        let (_folder, spool) = spool();
+        let consumer = spool.consume(&worker("a")).unwrap();
+        fs::remove_dir_all(&consumer.hand.folder).unwrap();
+        spool.submit(b"x", Lane::Interactive).unwrap();
+        assert_eq!(consumer.next().await.unwrap().body, b"x");
+        // Locked again: nobody else takes it back.
+        let other = spool.consume(&worker("other")).unwrap();
+        other.tidy().await.unwrap();
+        assert!(other.hand.take().unwrap().is_none());
+        assert_eq!(fs::read_dir(spool.folder.join("tmp")).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_spool_that_is_gone_is_an_error_and_no_silence() {
+        let (_folder, spool) = spool();
+        let consumer = spool.consume(&worker("a")).unwrap();
+        fs::remove_dir_all(&spool.folder).unwrap();
+        assert!(consumer.next().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_interactive_job_does_not_wait_behind_all_bulk_jobs() {
+        let (_folder, spool) = spool();
+        for number in 0..100 {
+            fs::write(spool.folder.join("new").join(format!("2-{number:013}-x")), b"bulk").unwrap();
+        }
+        let consumer = spool.consume(&worker("a")).unwrap();
+        consumer.next().await.unwrap();
+        spool.submit(b"urgent", Lane::Interactive).unwrap();
+        let mut before = 0;
+        while consumer.next().await.unwrap().body != b"urgent" {
+            before += 1;
+        }
+        assert!(before <= LOOK_TAKES, "{before}");
+    }
+
+    #[test]
+    fn lost_workers_folders_without_a_lock_are_taken_back_and_files_in_cur_are_left() {
+        let (_folder, spool) = spool();
+        let lost = spool.folder.join("cur/lost");
+        fs::create_dir(&lost).unwrap();
+        fs::write(lost.join("1-1-x"), b"x").unwrap();
+        fs::write(spool.folder.join("cur/file"), b"").unwrap();
+        let consumer = spool.consume(&worker("a")).unwrap();
+        consumer.hand.take_back().unwrap();
+        assert_eq!(consumer.hand.take().unwrap().unwrap().body, b"x");
+        assert!(!lost.exists());
+    }
+
+    #[test]
+    fn what_is_too_old_is_dropped() {
+        let (_folder, spool) = spool();
+        let aged = |name: &str, days: u32| {
+            let file = File::create(spool.folder.join(name)).unwrap();
+            let then = clock::system_time() - days * Duration::from_secs(24 * 3600);
+            file.set_modified(then).unwrap();
+        };
+        for (name, days) in [("done/a", 8), ("done/b", 6), ("tmp/a", 2), ("tmp/b", 0)] {
+            aged(name, days);
+        }
+        let consumer = spool.consume(&worker("a")).unwrap();
+        consumer.hand.drop_old().unwrap();
+        for (name, there) in [("done/a", false), ("done/b", true), ("tmp/a", false), ("tmp/b", true)] {
+            assert_eq!(spool.folder.join(name).exists(), there, "{name}");
+        }
+        aged("tmp/a", 2);
+        consumer.hand.drop_old().unwrap();
+        assert!(spool.folder.join("tmp/a").exists(), "not looked for again so soon");
     }
 }
