@@ -5,6 +5,7 @@
 
 mod address;
 mod environment;
+mod overlap;
 mod sense;
 
 use std::collections::BTreeMap;
@@ -173,18 +174,19 @@ impl Config {
             place: place.clone(),
             problem: error.to_string(),
         })?;
-        let mut config = Self::parse(&text, &place, environment::of_this_process())?;
+        let mut config = Self::parse(&text, &place, environment::of_this_process()?)?;
         let base = path
             .parent()
             .filter(|parent| !parent.as_os_str().is_empty())
             .unwrap_or(Path::new("."));
         config.relative_to(&std::path::absolute(base).unwrap_or_else(|_| base.to_owned()));
+        config.places_are_apart()?;
         Ok(config)
     }
 
     /// The defaults with the environment over them, where no file is named.
     pub fn of_environment() -> Result<Self, ConfigError> {
-        Self::parse("", "the environment", environment::of_this_process())
+        Self::parse("", "the environment", environment::of_this_process()?)
     }
 
     /// Reads a text; `environment` holds names without `LAZARET_` and values.

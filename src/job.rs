@@ -19,6 +19,10 @@ pub const MAX_METADATA: usize = 4 * 1024;
 pub const MAX_NAME: usize = 128;
 /// Longest key, in bytes.
 pub const MAX_KEY: usize = 1024;
+/// Longest part of a key, in bytes: what file systems take for a name.
+pub const MAX_PART: usize = 255;
+/// No part of a key: where stores keep objects that are not whole yet.
+pub const STAGING: &str = ".staging";
 
 /// A checked job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -164,7 +168,7 @@ impl InvalidJob {
 }
 
 /// Ids and tenants become file names, routing keys and log fields: a short, plain alphabet for all of them.
-fn check_name(field: &str, name: &str) -> Result<(), String> {
+pub fn check_name(field: &str, name: &str) -> Result<(), String> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ':' | '@');
     if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(legal) {
         return Err(format!(
@@ -186,6 +190,9 @@ pub fn check_key(key: &str) -> Result<(), String> {
     }
     if key.split('/').any(|part| matches!(part, "" | "." | "..")) {
         return wrong("is not a plain relative path");
+    }
+    if key.split('/').any(|part| part.len() > MAX_PART || part == STAGING) {
+        return wrong("has a part that is too long, or reserved");
     }
     Ok(())
 }
@@ -244,6 +251,8 @@ mod tests {
             (with("/source/key", json!("/etc/passwd")), "source.key"),
             (with("/source/key", json!("a//b")), "source.key"),
             (with("/source/key", json!("a\u{0}b")), "source.key"),
+            (with("/source/key", json!(".staging/.tmpX")), "reserved"),
+            (with("/source/key", json!("x".repeat(256))), "too long"),
             (with("/source/url", json!("http://localhost")), "unknown field `url`"),
             (with("/source/sha256", json!("abc")), "digest"),
             (with("/priority", json!(9)), "unknown field `priority`"),

@@ -80,11 +80,16 @@ address!(
     StoreAddress, File, "file", "DIR"
 );
 
-/// An address may carry a password, and errors go to logs: nothing between `//` and `@` is shown.
+/// An address may carry a password, and errors go to logs: nothing between the scheme's colon and the last `@` is shown.
 fn hide(text: &str) -> String {
-    match (text.find("//"), text.rfind('@')) {
-        (Some(start), Some(end)) if start < end => format!("{}//…{}", &text[..start], &text[end..]),
-        _ => text.to_owned(),
+    match text.rsplit_once('@') {
+        Some((hidden, host)) => {
+            let scheme = hidden
+                .split_once(':')
+                .map_or(String::new(), |(scheme, _)| format!("{scheme}:"));
+            format!("{scheme}…@{host}")
+        }
+        None => text.to_owned(),
     }
 }
 
@@ -101,8 +106,16 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_said_without_its_password() {
-        let error = "amqp://guest:secret@host/".parse::<BrokerAddress>().unwrap_err();
-        assert!(error.contains("spool:DIR") && !error.contains("secret"), "{error}");
+        for text in [
+            "amqp://guest:secret@host/",
+            "amqp:guest:secret@host",
+            "amqp://guest:se@cret@host",
+            "secret@host",
+        ] {
+            let error = text.parse::<BrokerAddress>().unwrap_err();
+            assert!(error.contains("spool:DIR") && error.contains("@host"), "{error}");
+            assert!(!error.contains("secret") && !error.contains("cret@"), "{error}");
+        }
         assert!("file:".parse::<StoreAddress>().unwrap_err().contains("names no path"));
     }
 }

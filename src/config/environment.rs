@@ -1,5 +1,7 @@
 //! `LAZARET_…` variables over the file's values, and errors of both in words that help.
 
+use std::ffi::OsString;
+
 use toml::{Table, Value};
 
 use super::{Config, ConfigError};
@@ -10,10 +12,22 @@ const PREFIX: &str = "LAZARET_";
 const NOT_SETTINGS: [&str; 2] = ["STATE", "CONFIG"];
 
 /// The variables of this process, without their prefix.
-pub(super) fn of_this_process() -> Vec<(String, String)> {
-    std::env::vars()
-        .filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?.to_owned(), value)))
+pub(super) fn of_this_process() -> Result<Vec<(String, String)>, ConfigError> {
+    ours(std::env::vars_os())
+}
+
+/// Those variables that are settings. One that is not UTF-8 is an error if it is ours, and nothing to us otherwise.
+fn ours(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<(String, String)>, ConfigError> {
+    let named = variables.filter_map(|(name, value)| Some((name.to_str()?.strip_prefix(PREFIX)?.to_owned(), value)));
+    named
         .filter(|(name, _)| !NOT_SETTINGS.contains(&name.as_str()))
+        .map(|(name, value)| match value.into_string() {
+            Ok(value) => Ok((name, value)),
+            Err(_) => Err(ConfigError {
+                place: format!("{PREFIX}{name}"),
+                problem: "its value is not UTF-8".to_owned(),
+            }),
+        })
         .collect()
 }
 
@@ -127,4 +141,26 @@ fn nearest(wrong: &str, known: impl Iterator<Item = String>) -> Option<String> {
         .filter(|(distance, key)| *distance <= (key.len() / 3).max(2))
         .min()
         .map(|(_, key)| key)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
+    use super::*;
+
+    #[test]
+    fn variables_that_are_not_utf_8_are_named_where_they_are_ours() {
+        let bytes = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
+        let good = (bytes(b"LAZARET_LIMITS_SCANS"), bytes(b"7"));
+        let others = [
+            (bytes(b"LAZARET_\xff"), bytes(b"x")),
+            (bytes(b"HOME"), bytes(b"/\xff")),
+            (bytes(b"LAZARET_STATE"), bytes(b"/\xff")),
+        ];
+        let read = ours(others.into_iter().chain([good])).unwrap();
+        assert_eq!(read, [("LIMITS_SCANS".to_owned(), "7".to_owned())]);
+        let error = ours([(bytes(b"LAZARET_LEDGER"), bytes(b"sqlite:\xff"))].into_iter()).unwrap_err();
+        assert_eq!(error.to_string(), "LAZARET_LEDGER: its value is not UTF-8");
+    }
 }

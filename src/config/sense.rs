@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Address, Config};
+use bytesize::ByteSize;
+
+use super::Config;
 use crate::sandbox::limits::PREFLIGHT_MEMORY;
 
-/// The first contradiction between settings, with the keys, the values and the way out.
+/// The first contradiction between settings, or value that is out of bounds, with the keys, the values and the way out.
 pub(super) fn contradiction(config: &Config) -> Option<String> {
     let limits = &config.limits;
     if limits.memory < PREFLIGHT_MEMORY {
@@ -45,21 +47,52 @@ pub(super) fn contradiction(config: &Config) -> Option<String> {
     if config.worker.slots > 1024 {
         return Some(format!("worker.slots is {}, at most 1024", config.worker.slots));
     }
-    shared_folder(config)
+    out_of_bounds(config)
 }
 
-/// Uploads, renditions and specimens must not lie in one folder: what is written would be read as an upload.
-fn shared_folder(config: &Config) -> Option<String> {
-    let stores: Vec<_> = config.stores.iter().collect();
-    for (index, (name, address)) in stores.iter().enumerate() {
-        for (other, address_of_other) in &stores[index + 1..] {
-            if address.path() == address_of_other.path() {
-                return Some(format!(
-                    "stores.{name} and stores.{other} are the same folder, {}",
-                    address.path().display()
-                ));
-            }
-        }
-    }
-    None
+/// Largest size.
+const SIZE: ByteSize = ByteSize::tib(1);
+/// Largest count.
+const COUNT: u64 = 1 << 40;
+/// Longest time.
+const TIME: Duration = Duration::from_secs(24 * 3600);
+/// Most wall time per CPU time.
+const WALL_PER_CPU: u32 = 1000;
+
+/// The first value so large that sums and products of it would not fit; no host has use for one.
+fn out_of_bounds(config: &Config) -> Option<String> {
+    let limits = &config.limits;
+    let counts = [
+        ("limits.pixels", limits.pixels),
+        ("limits.frame_pixels", limits.frame_pixels),
+        ("limits.scans", limits.scans),
+        ("limits.directories", limits.directories),
+        ("limits.strips", limits.strips),
+    ];
+    let sizes = [
+        ("limits.input", limits.input),
+        ("limits.inflated_metadata", limits.inflated_metadata),
+        ("limits.memory", limits.memory),
+        ("limits.output", limits.output),
+        ("specimens.bytes", config.specimens.bytes),
+    ];
+    let times = [
+        ("limits.cpu_base", limits.cpu_base),
+        ("limits.cpu_per_megapixel", limits.cpu_per_megapixel),
+        ("limits.cpu", limits.cpu),
+        ("limits.wall_base", limits.wall_base),
+        ("limits.preflight_wall", limits.preflight_wall),
+        ("limits.admission_wait", limits.admission_wait),
+        ("worker.drain", config.worker.drain),
+    ];
+    let ratios = [("limits.wall_per_cpu", limits.wall_per_cpu)];
+    over(&counts, COUNT, |count| count.to_string())
+        .or_else(|| over(&sizes, SIZE, |size| size.to_string()))
+        .or_else(|| over(&times, TIME, |time| humantime::format_duration(time).to_string()))
+        .or_else(|| over(&ratios, WALL_PER_CPU, |ratio| ratio.to_string()))
+}
+
+fn over<T: PartialOrd + Copy>(values: &[(&str, T)], most: T, written: impl Fn(T) -> String) -> Option<String> {
+    let (key, value) = values.iter().find(|(_, value)| *value > most)?;
+    Some(format!("{key} is {}, at most {}", written(*value), written(most)))
 }

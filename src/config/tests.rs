@@ -79,10 +79,6 @@ fn contradictions_are_named() {
         ("[limits]\nmemory = \"10 MiB\"", "limits.memory is 10.0 MiB"),
         ("[limits]\npixels = 300000000", "limits.frame_pixels"),
         ("[limits]\nscans = 0", "limits.scans is 0"),
-        (
-            "[stores]\nuploads = \"file:x\"\nrenditions = \"file:x\"",
-            "the same folder",
-        ),
     ];
     for (text, part) in cases {
         assert!(wrong(text).contains(part), "{part}: {}", wrong(text));
@@ -127,4 +123,68 @@ fn relative_paths_are_relative_to_the_file() {
     assert_eq!(config.broker.path(), folder.path().join("s"));
     assert_eq!(config.ledger.path(), Path::new("/abs/l"));
     assert_eq!(config.stores["uploads"].path(), folder.path().join("uploads"));
+}
+
+#[test]
+fn values_that_no_host_has_use_for_are_named_with_their_bound() {
+    let cases = [
+        ("[limits]\ncpu = \"300000000000years\"", "limits.cpu is "),
+        (
+            "[limits]\npreflight_wall = \"25h\"",
+            "limits.preflight_wall is 1day 1h, at most 1day",
+        ),
+        ("[worker]\ndrain = \"2days\"", "worker.drain is 2days, at most 1day"),
+        ("[limits]\ninput = \"16383 PiB\"", "limits.input is "),
+        ("[limits]\noutput = \"17 EiB\"", "limits.output is "),
+        (
+            "[specimens]\nbytes = \"2 TiB\"",
+            "specimens.bytes is 2.0 TiB, at most 1.0 TiB",
+        ),
+        ("[limits]\nframe_pixels = 9223372036854775807", "at most 1099511627776"),
+        (
+            "[limits]\nwall_per_cpu = 1001",
+            "limits.wall_per_cpu is 1001, at most 1000",
+        ),
+    ];
+    for (text, part) in cases {
+        assert!(wrong(text).contains(part), "{part}: {}", wrong(text));
+    }
+    // What is just allowed can be reckoned with.
+    let largest = "[limits]\ncpu = \"1day\"\nwall_per_cpu = 1000\nmemory = \"1 TiB\"\n";
+    let config = Config::parse(largest, "lazaret.toml", Vec::new()).unwrap();
+    assert_eq!(config.limits.ceiling().wall_ms, 86_400_000 * 1000 + 2000);
+    let _ = config.limits.timers();
+}
+
+#[test]
+fn places_inside_a_store_are_named_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("uploads")).unwrap();
+    std::os::unix::fs::symlink("uploads", folder.path().join("link")).unwrap();
+    let file = folder.path().join("lazaret.toml");
+    let load = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        Config::load(&file)
+    };
+    let cases = [
+        ("[stores]\nrenditions = \"file:uploads/\"", "is the same folder as"),
+        (
+            "[stores]\nrenditions = \"file:./x/../uploads\"",
+            "is the same folder as",
+        ),
+        ("[stores]\nrenditions = \"file:link\"", "is the same folder as"),
+        ("[stores]\nrenditions = \"file:link/r\"", "stores.renditions: "),
+        ("[stores]\nuploads = \"file:.\"", "lies inside stores.uploads"),
+        ("[stores]\nphotos = \"file:specimens/photos\"", "stores.photos: "),
+        ("broker = \"spool:renditions/spool\"", "broker: "),
+        ("ledger = \"sqlite:uploads/a/ledger.sqlite\"", "ledger: "),
+        ("[stores]\nphotos = \"file:spool/done\"", "lies inside broker"),
+        ("[stores]\nphotos = \"file:flights\"", "the ledger's flights"),
+    ];
+    for (text, part) in cases {
+        let error = load(text).unwrap_err().to_string();
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    assert!(load("").is_ok(), "the ledger lies in the folder that the stores lie in");
+    assert!(load("[stores]\nphotos = \"file:uploads-old\"").is_ok());
 }

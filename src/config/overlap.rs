@@ -1,0 +1,72 @@
+//! Places that must not lie inside each other: what is written to one would be read from the other as an upload.
+//!
+//! Looks at the file system, for links: two names may be one folder.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::{Address, Config, ConfigError};
+
+impl Config {
+    /// Refuses a store, a spool or a ledger that lies inside another store. Paths must be absolute.
+    ///
+    /// # Errors
+    /// Names both keys and both paths.
+    pub(super) fn places_are_apart(&self) -> Result<(), ConfigError> {
+        let places = self.places();
+        for (index, one) in places.iter().enumerate() {
+            for other in &places[index + 1..] {
+                let [inner, outer] = if other.1.starts_with(&one.1) {
+                    [other, one]
+                } else if one.1.starts_with(&other.1) {
+                    [one, other]
+                } else {
+                    continue;
+                };
+                let lies = if inner.1 == outer.1 {
+                    "is the same folder as"
+                } else {
+                    "lies inside"
+                };
+                return Err(ConfigError {
+                    place: inner.0.clone(),
+                    problem: format!(
+                        "{} {lies} {}, {}; give each a folder of its own",
+                        inner.1.display(),
+                        outer.0,
+                        outer.1.display()
+                    ),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn places(&self) -> Vec<(String, PathBuf)> {
+        let ledger = self.ledger.path();
+        let flights = ledger.parent().unwrap_or(Path::new("/")).join("flights");
+        let others = [
+            ("ledger".to_owned(), real(ledger)),
+            ("the ledger's flights".to_owned(), real(&flights)),
+            ("broker".to_owned(), real(self.broker.path())),
+        ];
+        let stores = self.stores.iter();
+        stores
+            .map(|(name, address)| (format!("stores.{name}"), real(address.path())))
+            .chain(others)
+            .collect()
+    }
+}
+
+/// A path without links and `..`, as far as it exists; what does not exist yet is taken as it is written.
+fn real(path: &Path) -> PathBuf {
+    let mut real = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(real.pop()),
+            Component::CurDir => {}
+            part => real.push(part),
+        }
+        real = real.canonicalize().unwrap_or(real);
+    }
+    real
+}
