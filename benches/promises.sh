@@ -78,6 +78,7 @@ hogs() {
 idle() {
     echo "== Memory of an idle service: at most 40 MB"
     printf 'broker = "spool:./spool"\nledger = "sqlite:./ledger.sqlite"\n' >"$work/idle.toml"
+    mkdir -p "$work/uploads"
     "$lazaret" serve --config "$work/idle.toml" 2>"$work/idle.log" &
     local service=$!
     until grep -q ready "$work/idle.log"; do sleep 0.1; done

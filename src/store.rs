@@ -1,19 +1,21 @@
 //! Stores: folders of uploads, renditions and specimens, named in the configuration.
 //!
-//! In: keys. Out: open files, and objects written whole or not at all: to an unlinked name in the same file system, synced, then
-//! renamed. A key never leads out of its store, not even through a link.
+//! In: keys. Out: open files, and objects written whole or not at all: to a temporary file in `.staging`, synced, then renamed. No key
+//! that is read leads out of its store, not even through a link; keys that are written or removed are this program's own.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use crate::clock;
 use crate::digest::{Digest, Hasher};
-use crate::job::check_key;
+use crate::job::{STAGING, check_key};
 use crate::sandbox::sys;
 
-/// Folder inside a store for objects that are not whole yet.
-const STAGING: &str = ".staging";
+/// How long a temporary file is left alone: what is older was left by a process that died.
+const KEEP_UNFINISHED: Duration = Duration::from_secs(24 * 3600);
 
 /// A named folder of objects.
 #[derive(Debug)]
@@ -33,13 +35,12 @@ pub enum Access {
 }
 
 impl Store {
-    /// Opens a folder, and makes it where it is missing.
+    /// Opens a folder to write to, and makes it where it is missing. Drops what processes that died left unfinished in it.
     ///
     /// # Errors
     /// Names the folder.
     pub fn open(name: &str, folder: &Path, access: Access) -> io::Result<Self> {
-        let named =
-            |error: io::Error| io::Error::new(error.kind(), format!("store {name}: {}: {error}", folder.display()));
+        let named = |error: io::Error| named(name, folder, &error);
         let mode = match access {
             Access::Shared => 0o777,
             Access::Private => 0o700,
@@ -49,7 +50,27 @@ impl Store {
             .mode(mode)
             .create(folder.join(STAGING))
             .map_err(named)?;
-        let handle = File::open(folder).map_err(named)?;
+        let store = Self {
+            name: name.to_owned(),
+            folder: folder.to_owned(),
+            handle: File::open(folder).map_err(named)?,
+        };
+        store.drop_unfinished().map_err(named)?;
+        Ok(store)
+    }
+
+    /// Opens a folder to read from, which must exist: one made in place of a share that is not mounted would answer every job
+    /// with `source-missing`.
+    ///
+    /// # Errors
+    /// Names the folder and what to do.
+    pub fn open_source(name: &str, folder: &Path) -> io::Result<Self> {
+        let mut options = fs::OpenOptions::new();
+        let handle = options.read(true).custom_flags(libc::O_DIRECTORY).open(folder);
+        let handle = handle.map_err(|error| {
+            let error = named(name, folder, &error);
+            io::Error::new(error.kind(), format!("{error}; make this folder, or mount it"))
+        })?;
         Ok(Self {
             name: name.to_owned(),
             folder: folder.to_owned(),
@@ -67,7 +88,7 @@ impl Store {
         self.folder.join(key)
     }
 
-    /// A folder in the same file system, for unlinked files.
+    /// A folder in the same file system, for files that are not whole yet. Only of stores that are written.
     pub fn staging(&self) -> PathBuf {
         self.folder.join(STAGING)
     }
@@ -100,7 +121,7 @@ impl Store {
         check_key(key).map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
         let target = self.folder.join(key);
         let parent = target.parent().unwrap_or(&self.folder);
-        fs::create_dir_all(parent)?;
+        make_durably(parent)?;
         let mut from = from.try_clone()?;
         from.seek(SeekFrom::Start(start))?;
         let mut whole = tempfile::NamedTempFile::new_in(self.staging())?;
@@ -123,6 +144,33 @@ impl Store {
             _ => Ok(()),
         }
     }
+
+    fn drop_unfinished(&self) -> io::Result<()> {
+        for entry in fs::read_dir(self.staging())? {
+            let entry = entry?;
+            // What is gone meanwhile was finished by another process.
+            let Ok(metadata) = entry.metadata() else { continue };
+            let age = clock::system_time().duration_since(metadata.modified()?);
+            if metadata.is_file() && age.is_ok_and(|age| age > KEEP_UNFINISHED) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn named(name: &str, folder: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("store {name}: {}: {error}", folder.display()))
+}
+
+/// Makes a folder and those above it; the name of each new one is on disk when this returns.
+fn make_durably(folder: &Path) -> io::Result<()> {
+    let new: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
+    fs::create_dir_all(folder)?;
+    for parent in new.iter().filter_map(|folder| folder.parent()) {
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(())
 }
 
 fn copy(from: &mut impl Read, to: &mut File, expected: u64) -> io::Result<Digest> {
@@ -211,5 +259,42 @@ mod tests {
         let (_folder, store) = store();
         fs::create_dir(store.path("d")).unwrap();
         assert_eq!(store.read("d").unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn a_source_must_exist_and_nothing_is_made_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("share");
+        let error = Store::open_source("uploads", &missing).unwrap_err().to_string();
+        assert!(
+            error.starts_with("store uploads: ") && error.ends_with("make this folder, or mount it"),
+            "{error}"
+        );
+        assert!(!missing.exists());
+        fs::create_dir(&missing).unwrap();
+        fs::write(missing.join("a"), "x").unwrap();
+        assert!(Store::open_source("uploads", &missing).unwrap().has("a", 1));
+        assert!(!missing.join(STAGING).exists());
+        assert!(Store::open_source("uploads", &missing.join("a")).is_err());
+    }
+
+    #[test]
+    fn what_is_not_whole_cannot_be_read_and_is_dropped_after_a_day() {
+        let (folder, store) = store();
+        for (name, hours) in [("old", 25), ("new", 1)] {
+            let file = File::create(store.staging().join(name)).unwrap();
+            let then = clock::system_time() - Duration::from_secs(hours * 3600);
+            file.set_modified(then).unwrap();
+        }
+        assert!(store.read(".staging/new").is_err());
+        let store = Store::open("uploads", &folder.path().join("u"), Access::Shared).unwrap();
+        assert!(!store.staging().join("old").exists() && store.staging().join("new").exists());
+    }
+
+    #[test]
+    fn folders_on_the_way_are_made() {
+        let (_folder, store) = store();
+        store.write("a/b/c/d", &source(b"abc"), 0, 3, Access::Shared).unwrap();
+        assert!(store.has("a/b/c/d", 3));
     }
 }

@@ -20,22 +20,24 @@ use crate::store::{Access, Store};
 #[derive(Debug, Args)]
 pub struct PlaceArguments {
     /// Use this configuration: its ledger, its limits, its presets.
-    #[arg(long, value_name = "FILE", env = "LAZARET_CONFIG")]
+    ///
+    /// LAZARET_CONFIG stands in for it where neither --config nor --state is given.
+    #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Keep ledger, renditions and specimens in this folder [default: $XDG_STATE_HOME/lazaret].
-    #[arg(long, value_name = "DIR", env = "LAZARET_STATE", conflicts_with = "config")]
+    ///
+    /// LAZARET_STATE stands in for it where neither --config nor --state is given.
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
     pub state: Option<PathBuf>,
 }
 
 impl PlaceArguments {
     /// The configuration to work with.
     pub(super) fn config(&self) -> Result<Config, Failure> {
-        if let Some(file) = &self.config {
-            return Ok(Config::load(file)?);
-        }
-        let state = match &self.state {
-            Some(state) => std::path::absolute(state).map_err(Failure::other)?,
-            None => default_state()?,
+        let state = match self.chosen(variable)? {
+            Chosen::Config(file) => return Ok(Config::load(&file)?),
+            Chosen::State(state) => std::path::absolute(state).map_err(Failure::other)?,
+            Chosen::Neither => default_state()?,
         };
         // The environment may set limits here too; the places are those of the state folder.
         let mut config = Config::of_environment()?;
@@ -46,16 +48,42 @@ impl PlaceArguments {
         }
         Ok(config)
     }
+
+    /// Either flag wins over both variables, which clap would take for a conflict.
+    fn chosen(&self, variable: impl Fn(&str) -> Option<PathBuf>) -> Result<Chosen, Failure> {
+        let (config, state) = match (&self.config, &self.state) {
+            (None, None) => (variable("LAZARET_CONFIG"), variable("LAZARET_STATE")),
+            given => (given.0.clone(), given.1.clone()),
+        };
+        match (config, state) {
+            (Some(_), Some(_)) => Err(Failure::Usage(
+                "LAZARET_CONFIG and LAZARET_STATE are both set; give --config or --state".to_owned(),
+            )),
+            (Some(config), None) => Ok(Chosen::Config(config)),
+            (None, Some(state)) => Ok(Chosen::State(state)),
+            (None, None) => Ok(Chosen::Neither),
+        }
+    }
+}
+
+/// Which of both was named.
+#[derive(Debug, PartialEq, Eq)]
+enum Chosen {
+    Config(PathBuf),
+    State(PathBuf),
+    Neither,
+}
+
+/// A variable that names a path; an empty one names none.
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
 }
 
 fn default_state() -> Result<PathBuf, Failure> {
-    let from = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    from("XDG_STATE_HOME")
-        .or_else(|| from("HOME").map(|home| home.join(".local/state")))
+    variable("XDG_STATE_HOME")
+        .or_else(|| variable("HOME").map(|home| home.join(".local/state")))
         .map(|base| base.join("lazaret"))
         .ok_or_else(|| Failure::Usage("neither XDG_STATE_HOME nor HOME is set; name a folder with --state".to_owned()))
 }
@@ -66,18 +94,20 @@ pub(super) async fn open_ledger(config: &Config) -> Result<Arc<dyn Ledger>, Fail
     Ok(Arc::new(ledger))
 }
 
-/// The stores that jobs may read from: all but those that are written.
+/// The stores that jobs may read from: all but those that are written. They must exist.
 pub(super) fn open_sources(config: &Config) -> Result<BTreeMap<String, Arc<Store>>, Failure> {
-    let readable = config
-        .stores
-        .iter()
-        .filter(|(name, _)| !matches!(name.as_str(), "renditions" | "specimens"));
+    let readable = config.stores.iter().filter(|(name, _)| is_source(name));
     readable
         .map(|(name, address)| {
-            let store = Store::open(name, address.path(), Access::Shared).map_err(Failure::other)?;
+            let store = Store::open_source(name, address.path()).map_err(Failure::other)?;
             Ok((name.clone(), Arc::new(store)))
         })
         .collect()
+}
+
+/// Whether a store is read from, and never written by a worker.
+pub(super) fn is_source(name: &str) -> bool {
+    !matches!(name, "renditions" | "specimens")
 }
 
 /// The sandbox of a configuration on this host.
@@ -130,4 +160,33 @@ pub(super) async fn sign_on(config: &Config, sources: Sources) -> Result<Arc<Wor
 
 fn open_store(config: &Config, name: &str) -> Result<Store, Failure> {
     Store::open(name, config.stores[name].path(), Access::Shared).map_err(Failure::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_wins_over_the_others_variable() {
+        let chosen = |flags: [Option<&str>; 2], set: &'static [&str]| {
+            let [config, state] = flags.map(|flag| flag.map(PathBuf::from));
+            let variable = |name: &str| set.contains(&name).then(|| PathBuf::from(name));
+            PlaceArguments { config, state }.chosen(variable)
+        };
+        let both: &[&str] = &["LAZARET_CONFIG", "LAZARET_STATE"];
+        assert_eq!(
+            chosen([None, Some("s")], both).unwrap(),
+            Chosen::State(PathBuf::from("s"))
+        );
+        assert_eq!(
+            chosen([Some("c"), None], both).unwrap(),
+            Chosen::Config(PathBuf::from("c"))
+        );
+        assert_eq!(
+            chosen([None, None], &["LAZARET_STATE"]).unwrap(),
+            Chosen::State(PathBuf::from("LAZARET_STATE"))
+        );
+        assert_eq!(chosen([None, None], &[]).unwrap(), Chosen::Neither);
+        assert!(matches!(chosen([None, None], both), Err(Failure::Usage(_))));
+    }
 }

@@ -1,10 +1,13 @@
 //! `lazaret submit`: put files into the upload store and enqueue a job for each.
 
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
@@ -16,7 +19,7 @@ use crate::broker::spool::{Lane, Spool};
 use crate::clock::{self, Stopwatch};
 use crate::config::{Address, Config};
 use crate::event::Event;
-use crate::job::{Body, Source};
+use crate::job::{Body, Source, check_name};
 use crate::store::{Access, Store};
 use crate::verdict::Status;
 
@@ -54,6 +57,7 @@ pub struct Submit {
 impl Submit {
     pub(super) async fn run(self) -> Result<Ending, Failure> {
         let config = Config::load(&self.config)?;
+        check_name("--tenant", &self.tenant).map_err(Failure::Usage)?;
         // Checked here, so that a wrong recipe is an error now and not a rejection later.
         let recipe = self.recipe.recipe(&config.recipes())?;
         let uploads =
@@ -63,7 +67,7 @@ impl Submit {
         let mut ending = Ending::Well;
         let mut jobs = Vec::new();
         for path in &self.paths {
-            match put(&uploads, path) {
+            match upload(path, config.limits.input).and_then(|(file, bytes)| put(&uploads, path, &file, bytes)) {
                 Ok(key) => {
                     let body = self.body(key, recipe.clone().into());
                     let json = serde_json::to_vec(&body).map_err(Failure::other)?;
@@ -71,7 +75,7 @@ impl Submit {
                     jobs.push((path, body.job));
                 }
                 Err(error) => {
-                    eprintln!("lazaret: {}: {error}", path.display());
+                    eprintln!("lazaret: {}: {error}", show::tail(&path.display().to_string(), 300));
                     ending = Ending::NotAll;
                 }
             }
@@ -150,13 +154,27 @@ impl Submit {
     }
 }
 
-/// Copies a file into the store, under a key that nobody else uses.
-fn put(uploads: &Store, path: &Path) -> std::io::Result<String> {
-    let file = File::open(path)?;
+/// Opens a file and tells its size; what no worker would fetch is not copied first. A FIFO is not waited for.
+fn upload(path: &Path, most: ByteSize) -> io::Result<(File, u64)> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
-        return Err(std::io::Error::other("is not a regular file"));
+        return Err(io::Error::other("is not a regular file"));
     }
+    let bytes = metadata.len();
+    if bytes > most.as_u64() {
+        return Err(io::Error::other(format!(
+            "is {bytes} bytes, more than limits.input, {most}"
+        )));
+    }
+    Ok((file, bytes))
+}
+
+/// Copies a file into the store, under a key that nobody else uses.
+fn put(uploads: &Store, path: &Path, file: &File, bytes: u64) -> io::Result<String> {
     let legal = |c: char| {
         if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') {
             c
@@ -177,7 +195,7 @@ fn put(uploads: &Store, path: &Path) -> std::io::Result<String> {
         clock::now().format("%Y/%m/%d"),
         uuid::Uuid::now_v7().simple()
     );
-    uploads.write(&key, &file, 0, metadata.len(), Access::Shared)?;
+    uploads.write(&key, file, 0, bytes, Access::Shared)?;
     Ok(key)
 }
 

@@ -67,6 +67,7 @@ impl World {
     /// A service with this configuration; returns when it takes work.
     pub fn serve(&self, environment: &[(&str, &str)]) -> Running {
         let config = self.config();
+        fs::create_dir_all(self.path("uploads")).unwrap();
         let mut command = self.command(&["serve", "--config", config.to_str().unwrap()]);
         command.env_remove("LAZARET_STATE").envs(environment.iter().copied());
         let log = self.path(&format!(
