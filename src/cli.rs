@@ -155,7 +155,7 @@ fn run(command: Command) -> Result<Ending, Failure> {
             Command::Serve(command) => command.run().await,
             Command::Submit(command) => command.run().await,
             Command::Quarantine(command) => command.run().await,
-            Command::Check(command) => command.run(),
+            Command::Check(command) => command.run().await,
             Command::Doctor(command) => command.run().await,
             Command::Config { .. } | Command::Completions { .. } => Ok(Ending::Well),
         }

@@ -38,7 +38,8 @@ const DROP_EVERY: Duration = Duration::from_secs(600);
 /// Name of the lock in a worker's folder.
 const LOCK: &str = ".lock";
 
-const FOLDERS: [&str; 6] = ["tmp", "new", "cur", "done", "results", "dead"];
+/// Folders of a spool.
+pub(crate) const FOLDERS: [&str; 6] = ["tmp", "new", "cur", "done", "results", "dead"];
 
 /// A job queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

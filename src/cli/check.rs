@@ -1,18 +1,24 @@
 //! `lazaret check`: a configuration, before anything depends on it.
 
+mod ground;
+
 use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
 use clap::Args;
 
 use super::{Ending, Failure, place};
-use crate::admission::Budget;
 use crate::config::{Address, Config};
+use crate::job::STAGING;
+use crate::ledger::sqlite::Sqlite;
+use crate::sandbox::Sandbox;
+use crate::sandbox::doctor::{Examination, Finding};
 
 /// Check configuration files: unknown keys, sense across fields, this host, and what would run.
 ///
-/// Takes the very path that a restart takes, without taking work: a setting that would fail then fails now. Exits with 78 on the first
-/// file that is wrong.
+/// Takes the path that a restart takes, without taking work and without making anything: looks at every place, opens the ledger where
+/// there is one, and proves the sandbox. What would fail then fails now: with 78 on the first file that is wrong, with 1 where the
+/// ledger or the sandbox is.
 #[derive(Debug, Args)]
 pub struct Check {
     /// Files to check.
@@ -21,27 +27,50 @@ pub struct Check {
 }
 
 impl Check {
-    pub(super) fn run(self) -> Result<Ending, Failure> {
+    pub(super) async fn run(self) -> Result<Ending, Failure> {
         for file in &self.files {
             let config = Config::load(file)?;
-            report(file, &config)?;
+            let staging = tempfile::tempdir().map_err(Failure::other)?;
+            let sandbox = sandbox(&config, staging.path());
+            place::fits_this_host(&config, sandbox.budget.total())?;
+            ground::look(&config)?;
+            open_ledger(&config).await?;
+            let examination = place::prove(&sandbox, "would not consume").await?;
+            report(file, &config, sandbox.budget.total(), &examination);
         }
         Ok(Ending::Well)
     }
 }
 
-fn report(file: &Path, config: &Config) -> Result<(), Failure> {
-    let budget = Budget::of_this_host().total();
-    place::fits_this_host(config, budget)?;
+/// The sandbox as `serve` would have it; with a folder of its own, where the store of renditions is still to be made.
+fn sandbox(config: &Config, otherwise: &Path) -> Sandbox {
+    let staging = config.stores["renditions"].path().join(STAGING);
+    let staging = if staging.is_dir() {
+        staging
+    } else {
+        otherwise.to_owned()
+    };
+    Sandbox::new(config.sandbox.clone(), config.limits.clone(), staging)
+}
+
+/// Opens and closes the ledger. One that is missing would be made.
+async fn open_ledger(config: &Config) -> Result<(), Failure> {
+    let path = config.ledger.path();
+    if path.symlink_metadata().is_ok() {
+        let ledger = Sqlite::open_existing(path).await.map_err(Failure::other)?;
+        ledger.close().await;
+    }
+    Ok(())
+}
+
+fn report(file: &Path, config: &Config, budget: u64, examination: &Examination) {
+    let made = |path: &Path| if path.exists() { "" } else { " (will be made)" };
     let ceiling = config.limits.ceiling();
     println!("{}: good", file.display());
-    println!("  broker      {}", config.broker);
-    println!("  ledger      {}", config.ledger);
+    println!("  broker      {}{}", config.broker, made(config.broker.path()));
+    println!("  ledger      {}{}", config.ledger, made(config.ledger.path()));
     for (name, address) in &config.stores {
-        println!(
-            "  store       {name} = {address}{}",
-            if address.path().is_dir() { "" } else { " (will be made)" }
-        );
+        println!("  store       {name} = {address}{}", made(address.path()));
     }
     println!(
         "  presets     {}",
@@ -59,8 +88,25 @@ fn report(file: &Path, config: &Config) -> Result<(), Failure> {
         ceiling.wall_ms,
         config.limits.output
     );
+    println!("  layers      {}", layers(examination));
     println!("  supervisor  {}", supervisor());
-    Ok(())
+}
+
+/// Which layers hold, and which do not.
+fn layers(examination: &Examination) -> String {
+    let found = |finding: Finding| {
+        let checks = examination.checks.iter().filter(|check| check.finding == finding);
+        let names: Vec<_> = checks.filter_map(|check| check.guard.strip_prefix("layer: ")).collect();
+        names.join(", ")
+    };
+    let mut text = format!("{} hold", found(Finding::Held));
+    for (finding, word) in [(Finding::Off, "off"), (Finding::NotApplicable, "nothing to guard")] {
+        let names = found(finding);
+        if !names.is_empty() {
+            text.push_str(&format!("; {word}: {names}"));
+        }
+    }
+    text
 }
 
 /// Who would restart this process, as far as the environment tells.

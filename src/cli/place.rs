@@ -13,6 +13,7 @@ use crate::ledger::Ledger;
 use crate::ledger::sqlite::Sqlite;
 use crate::pipeline::{Setup, Sources, Stores, Worker};
 use crate::sandbox::Sandbox;
+use crate::sandbox::doctor::{self, Examination};
 use crate::specimens::Specimens;
 use crate::store::{Access, Store};
 
@@ -116,6 +117,19 @@ pub(super) fn sandbox(config: &Config) -> Result<Sandbox, Failure> {
     let sandbox = Sandbox::new(config.sandbox.clone(), config.limits.clone(), renditions.staging());
     fits_this_host(config, sandbox.budget.total())?;
     Ok(sandbox)
+}
+
+/// Proves a sandbox; a worker that cannot do so takes no work. `consequence` begins the error.
+pub(super) async fn prove(sandbox: &Sandbox, consequence: &str) -> Result<Examination, Failure> {
+    let examination = doctor::examine(sandbox).await.map_err(Failure::other)?;
+    let Some(check) = examination.failure() else {
+        return Ok(examination);
+    };
+    let remedy = check.remedy.as_deref().unwrap_or("see `lazaret doctor`");
+    Err(Failure::Other(format!(
+        "{consequence}: {}: {}; {remedy}",
+        check.guard, check.evidence
+    )))
 }
 
 /// An attempt that may be granted more than the whole budget would wait for ever: an error now rather than then.

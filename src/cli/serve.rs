@@ -6,12 +6,11 @@ use std::sync::Arc;
 use clap::Args;
 use tokio::signal::unix::SignalKind;
 
-use super::place::{open_sources, sandbox, sign_on};
+use super::place::{open_sources, prove, sandbox, sign_on};
 use super::{Ending, Failure, signalled};
 use crate::broker::spool::Spool;
 use crate::config::{Address, Config};
 use crate::pipeline::Sources;
-use crate::sandbox::doctor;
 use crate::service::Service;
 use crate::telemetry;
 
@@ -32,7 +31,7 @@ impl Serve {
         telemetry::start(config.log);
         let sources = open_sources(&config)?;
         let stores = sources.keys().cloned().collect();
-        prove(&config).await?;
+        prove(&sandbox(&config)?, "not consuming").await?;
 
         let worker = sign_on(&config, Sources::Stores(sources)).await?;
         let spool = Spool::open(config.broker.path()).map_err(Failure::other)?;
@@ -54,21 +53,6 @@ impl Serve {
         hang_up.abort();
         tracing::info!("stopped");
         Ok(Ending::Well)
-    }
-}
-
-/// A worker that cannot prove its sandbox refuses to take work.
-async fn prove(config: &Config) -> Result<(), Failure> {
-    let examination = doctor::examine(&sandbox(config)?).await.map_err(Failure::other)?;
-    match examination.failure() {
-        None => Ok(()),
-        Some(check) => {
-            let remedy = check.remedy.as_deref().unwrap_or("see `lazaret doctor`");
-            Err(Failure::Other(format!(
-                "not consuming: {}: {}; {remedy}",
-                check.guard, check.evidence
-            )))
-        }
     }
 }
 

@@ -9,10 +9,14 @@ fn the_example_passes_its_own_check() {
     let world = World::new();
     let example = world.run(&["config", "example"]).stdout;
     let file = world.write("example.toml", example);
+    // Workers do not make the store that they read from.
+    fs::create_dir(world.path("uploads")).unwrap();
     let output = world.run(&["check", file.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("good") && text.contains("supervisor"), "{text}");
+    assert!(text.contains("seccomp") && text.contains(" hold"), "{text}");
+    assert_eq!(world.count("."), 2, "nothing was made beside the file");
 }
 
 #[test]
@@ -117,5 +121,74 @@ fn completions_are_printed_for_every_shell() {
             String::from_utf8(output.stdout).unwrap().contains("quarantine"),
             "{shell}"
         );
+    }
+}
+
+#[test]
+fn check_fails_now_where_a_restart_would_fail_later() {
+    let world = World::new();
+    let check = |text: &str| {
+        let file = world.write("lazaret.toml", text);
+        world.run(&["check", file.to_str().unwrap()])
+    };
+    let missing = check("");
+    assert_eq!(missing.status.code(), Some(78));
+    let error = stderr(&missing);
+    assert!(
+        error.contains("stores.uploads: ") && error.contains("make this folder, or mount it"),
+        "{error}"
+    );
+
+    fs::create_dir(world.path("uploads")).unwrap();
+    world.write("file", "x");
+    for (text, key) in [
+        ("broker = \"spool:file\"", "broker: "),
+        ("broker = \"spool:/proc/lazaret\"", "broker: /proc/lazaret"),
+        ("ledger = \"sqlite:file/ledger.sqlite\"", "ledger: "),
+        ("[stores]\nspecimens = \"file:file\"", "stores.specimens: "),
+        ("[stores]\nphotos = \"file:photos\"", "stores.photos: "),
+        ("[stores]\nrenditions = \"file:uploads/r\"", "stores.renditions: "),
+    ] {
+        let output = check(text);
+        assert_eq!(output.status.code(), Some(78), "{text}: {}", stderr(&output));
+        assert!(stderr(&output).contains(key), "{text}: {}", stderr(&output));
+    }
+    let ledger = check("ledger = \"sqlite:file\"");
+    assert_eq!(ledger.status.code(), Some(1), "{}", stderr(&ledger));
+    assert_eq!(fs::read(world.path("file")).unwrap(), b"x");
+
+    let file = world.path("lazaret.toml");
+    fs::write(&file, "").unwrap();
+    let mut limited = std::process::Command::new("prlimit");
+    let limited = limited.args(["--fsize=1048576:1048576", env!("CARGO_BIN_EXE_lazaret"), "check"]);
+    let output = limited.arg(&file).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let error = stderr(&output);
+    assert!(
+        error.contains("would not consume") && error.contains("rlimits") && error.contains("LimitAS="),
+        "{error}"
+    );
+    assert_eq!(world.count("."), 3, "nothing was made");
+}
+
+#[test]
+fn a_flag_wins_over_the_variable_of_the_other() {
+    let world = World::new();
+    let config = world.write("lazaret.toml", "");
+    let list = |arguments: &[&str]| {
+        let mut all = vec!["quarantine"];
+        all.extend(arguments);
+        all.push("list");
+        let mut command = world.command(&all);
+        command.env("LAZARET_CONFIG", &config).output().unwrap()
+    };
+    // World::command sets LAZARET_STATE.
+    for flags in [["--state", "elsewhere"], ["--config", "lazaret.toml"]] {
+        let output = list(&flags);
+        assert_eq!(output.status.code(), Some(0), "{flags:?}: {}", stderr(&output));
+    }
+    assert!(world.path("elsewhere/ledger.sqlite").exists() && world.path("ledger.sqlite").exists());
+    for flags in [&["--state", "s", "--config", "lazaret.toml"][..], &[]] {
+        assert_eq!(list(flags).status.code(), Some(2), "{flags:?}");
     }
 }

@@ -174,3 +174,67 @@ fn a_killed_workers_job_is_run_again_and_ends_once() {
         "suspected for company with a dead worker, then cleared"
     );
 }
+
+#[test]
+fn a_source_that_is_not_there_stops_the_service_before_it_takes_a_job() {
+    let world = World::new();
+    enqueue(&world, "1-0000000000001-a", &job("job-1", "a.bmp"));
+    let config = world.config();
+    let mut serve = world.command(&["serve", "--config", config.to_str().unwrap()]);
+    let output = serve.env_remove("LAZARET_STATE").output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let error = stderr(&output);
+    assert!(
+        error.contains("store uploads: ") && error.contains("make this folder, or mount it"),
+        "{error}"
+    );
+    assert!(!world.path("uploads").exists());
+    assert_eq!(world.count("spool/new"), 1, "not consumed");
+}
+
+#[test]
+fn what_no_worker_would_take_is_not_submitted() {
+    let world = World::new();
+    world.write(
+        "lazaret.toml",
+        "broker = \"spool:./spool\"\n[limits]\ninput = \"1 KiB\"\n",
+    );
+    let made = std::process::Command::new("mkfifo").arg(world.path("fifo")).status();
+    assert!(made.unwrap().success());
+    world.write("long\u{1b}[31m.bmp", [0; 1025]);
+    world.write("good.bmp", [0; 1024]);
+    let output = world.submit(&["fifo", "long\u{1b}[31m.bmp", "good.bmp"]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = stderr(&output);
+    for part in [
+        "fifo: is not a regular file",
+        "is 1025 bytes, more than limits.input, 1.0 KiB",
+    ] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    assert!(!error.contains('\u{1b}'), "{error}");
+    assert_eq!(world.count("spool/new"), 1);
+    let output = world.submit(&["--tenant", "a.b", "good.bmp"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert_eq!(world.count("spool/new"), 1);
+}
+
+#[test]
+fn a_fifo_in_the_spool_neither_stops_the_others_nor_the_stop() {
+    let world = World::new();
+    world.write("uploads/a.bmp", fs::read(fixture("valid/photos/rocket.bmp")).unwrap());
+    let service = world.serve(&[]);
+    let fifo = world.path("spool/new/0-0000000000001-fifo");
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&fifo)
+            .status()
+            .unwrap()
+            .success()
+    );
+    enqueue(&world, "1-0000000000002-a", &job("job-1", "a.bmp"));
+    wait_for("the result", || world.path("spool/results/job-1.json").exists());
+    wait_for("the FIFO to be set aside", || world.count("spool/dead") == 2);
+    service.signal("-TERM");
+    assert_eq!(service.code(), Some(0));
+}
