@@ -10,6 +10,7 @@ use clap::Args;
 use super::{Ending, Failure, place};
 use crate::config::{Address, Config};
 use crate::job::STAGING;
+use crate::ledger::Ledger;
 use crate::ledger::sqlite::Sqlite;
 use crate::sandbox::Sandbox;
 use crate::sandbox::doctor::{Examination, Finding};
