@@ -13,7 +13,7 @@ fn killed_while_running(world: &World, files: &[&str]) {
     let mut arguments = vec!["convert"];
     arguments.extend(files);
     let running = world.start(&arguments, &SLOW);
-    world.wait_for_attempts(files.len());
+    world.wait_for_attempts(&running, files.len());
     running.kill();
 }
 
@@ -55,7 +55,7 @@ fn a_released_attempt_is_no_strike() {
     let world = World::new();
     let slow = fixture(POISON);
     let running = world.start(&["convert", "--json", &slow], &SLOW);
-    world.wait_for_attempts(1);
+    world.wait_for_attempts(&running, 1);
     running.signal("-TERM");
     assert_eq!(running.code(), Some(1));
     assert_eq!(world.json(&["quarantine", "list", "--json"]).len(), 0);

@@ -121,7 +121,7 @@ fn the_first_signal_drains() {
     let world = World::new();
     let service = world.serve(&SLOW);
     world.submit(&[&fixture(SLOW_FILE)]);
-    world.wait_for_attempts(1);
+    world.wait_for_attempts(&service, 1);
     service.signal("-TERM");
     assert_eq!(service.code(), Some(0));
     assert_eq!((world.count("spool/results"), world.count("spool/new")), (1, 0));
@@ -132,7 +132,7 @@ fn the_second_signal_releases_and_the_job_comes_again() {
     let world = World::new();
     let mut service = world.serve(&SLOW);
     world.submit(&[&fixture(SLOW_FILE)]);
-    world.wait_for_attempts(1);
+    world.wait_for_attempts(&service, 1);
     service.signal("-TERM");
     wait_for("the drain to begin", || {
         let logs = fs::read_dir(world.path("."))
@@ -155,7 +155,7 @@ fn a_killed_workers_job_is_run_again_and_ends_once() {
     let world = World::new();
     let service = world.serve(&SLOW);
     world.submit(&[&fixture(SLOW_FILE)]);
-    world.wait_for_attempts(1);
+    world.wait_for_attempts(&service, 1);
     service.kill();
     let _next = world.serve(&SLOW);
     wait_for("the result", || world.count("spool/results") == 1);

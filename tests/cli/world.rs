@@ -106,25 +106,22 @@ impl World {
         fs::read_dir(self.path(folder)).map_or(0, Iterator::count)
     }
 
-    /// Waits until so many attempts are recorded as in the air.
-    pub fn wait_for_attempts(&self, count: usize) {
-        wait_for("attempts in the air", || self.in_the_air() == count);
+    /// Waits until this process has recorded so many attempts as in the air.
+    pub fn wait_for_attempts(&self, of: &Running, count: usize) {
+        let mark = format!("-{}-", of.0.id());
+        wait_for("attempts in the air", || self.in_the_air(&mark) == count);
     }
 
-    fn in_the_air(&self) -> usize {
+    /// Lines in the flight record whose name has the mark of a process.
+    fn in_the_air(&self, mark: &str) -> usize {
         let Ok(records) = fs::read_dir(self.path("state/flights")) else {
             return 0;
         };
-        let lines = |path: PathBuf| {
-            // A record that can be locked is that of a dead worker.
-            let living = fs::File::open(&path).is_ok_and(|record| record.try_lock().is_err());
-            if living {
-                fs::read_to_string(path).map_or(0, |text| text.lines().count())
-            } else {
-                0
-            }
-        };
-        records.map(|entry| lines(entry.unwrap().path())).sum()
+        let mut paths = records.map(|entry| entry.unwrap().path());
+        let own = paths.find(|path| path.to_str().unwrap().contains(mark));
+        own.map_or(0, |path| {
+            fs::read_to_string(path).map_or(0, |text| text.lines().count())
+        })
     }
 
     pub fn dossier(&self, digest: &str) -> Value {
