@@ -19,10 +19,11 @@ bench: need
 	$(CARGO) bench --locked --bench spawn
 	$(CARGO) bench --locked --bench tax
 
-# A C compiler builds SQLite and libwebp; setpriv and unshare try the sandbox as other users. Debian and Ubuntu.
+# A C compiler builds SQLite and libwebp; setpriv, unshare and kill try the sandbox as other users and end workers. Debian and Ubuntu.
 need:
-	@command -v cc >/dev/null && command -v setpriv >/dev/null && command -v unshare >/dev/null || \
-	    { sudo=$$(command -v sudo || true); $$sudo apt-get update && $$sudo apt-get install -y --no-install-recommends gcc libc6-dev util-linux; }
+	@{ command -v cc && command -v setpriv && command -v unshare && { [ -x /bin/kill ] || [ -x /usr/bin/kill ]; }; } >/dev/null || \
+	    { sudo=$$(command -v sudo || true); $$sudo apt-get update && \
+	      $$sudo apt-get install -y --no-install-recommends gcc libc6-dev util-linux procps; }
 	@command -v $(CARGO) >/dev/null || { echo "lazaret: cargo is missing; install Rust 1.94 or later, see https://rustup.rs"; exit 1; }
 
 clean:

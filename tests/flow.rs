@@ -1,0 +1,163 @@
+//! The flow on its bad days: a ledger that fails at the end of an attempt, a host that cannot run one.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use lazaret::admission::Budget;
+use lazaret::job::{Job, Source};
+use lazaret::ledger::sqlite::{Sqlite, Tuning};
+use lazaret::pipeline::{Retry, Setup, Sources, Step, Stores, Worker};
+use lazaret::quarantine::State;
+use lazaret::recipe::{Recipe, Rendition};
+use lazaret::sandbox::Sandbox;
+use lazaret::sandbox::layers::Policy;
+use lazaret::sandbox::limits::Limits;
+use lazaret::specimens::{Keep, Specimens};
+use lazaret::store::{Access, Store};
+use lazaret::verdict::{Reason, Status};
+use sqlx::Connection;
+use sqlx::sqlite::SqliteConnection;
+
+/// A worker in `folder` whose ledger gives up on a lock after a moment.
+async fn worker(folder: &Path, program: PathBuf) -> Arc<Worker> {
+    let tuning = Tuning {
+        busy_timeout: Duration::from_millis(200),
+        ..Tuning::default()
+    };
+    let ledger = Sqlite::open_tuned(&folder.join("ledger.sqlite"), tuning).await.unwrap();
+    let renditions = Store::open("renditions", &folder.join("renditions"), Access::Shared).unwrap();
+    let sandbox = Sandbox {
+        program,
+        policy: Policy::default(),
+        limits: Limits::default(),
+        staging: renditions.staging(),
+        budget: Budget::new(2 << 30, 0),
+    };
+    let stores = Stores {
+        sources: Sources::Paths,
+        renditions: Arc::new(renditions),
+        specimens: Arc::new(Specimens::open(&folder.join("specimens"), Keep::default()).unwrap()),
+    };
+    let setup = Setup {
+        ledger: Arc::new(ledger),
+        sandbox,
+        stores,
+        flights: &folder.join("flights"),
+        slots: 2,
+    };
+    Worker::sign_on(setup).await.unwrap()
+}
+
+fn this_program() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_lazaret"))
+}
+
+fn job(fixture: &str) -> Job {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(fixture);
+    let key = path.to_str().unwrap().to_owned();
+    Job {
+        job: "job".to_owned(),
+        tenant: "acme".to_owned(),
+        source: Source {
+            store: "path".to_owned(),
+            key,
+            sha256: None,
+            bytes: None,
+        },
+        recipe: Recipe::new(vec![Rendition::named("whole")]).unwrap(),
+        metadata: serde_json::Value::Null,
+    }
+}
+
+fn ended(step: Step) -> (Status, Option<Reason>, bool) {
+    match step {
+        Step::Ended(report) => (report.status, report.reason, report.repeat),
+        other => panic!("not ended: {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verdict_that_the_ledger_cannot_take_is_written_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let worker = worker(folder.path(), this_program()).await;
+    let bomb = job("hostile/cpu/tiff_wide_tiles.tiff");
+    let settling = tokio::spawn({
+        let (worker, bomb) = (Arc::clone(&worker), bomb.clone());
+        async move { worker.settle(&bomb, None).await }
+    });
+    while worker.in_the_air() == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let address = format!("sqlite:{}", folder.path().join("ledger.sqlite").display());
+    let mut other = SqliteConnection::connect(&address).await.unwrap();
+    let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let step = settling.await.unwrap();
+    assert!(matches!(step, Step::Retry(Retry::Ledger(_))), "{step:?}");
+    assert!(worker.beat().await.is_err(), "the ledger is still locked");
+    assert_eq!(worker.in_the_air(), 1, "the flight record still says so");
+
+    lock.rollback().await.unwrap();
+    worker.beat().await.unwrap();
+    assert_eq!(worker.in_the_air(), 0);
+    let entries = worker
+        .ledger
+        .entries(&lazaret::ledger::Filter::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        (entries.len(), entries[0].state, entries[0].reason),
+        (1, State::Quarantined, Reason::Cpu)
+    );
+    let again = ended(worker.settle(&bomb, None).await);
+    assert_eq!(again, (Status::Quarantined, Some(Reason::Cpu), true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_cannot_run_a_child_takes_no_more_work_and_blames_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let worker = worker(folder.path(), PathBuf::from("/nonexistent/lazaret")).await;
+    let step = worker.settle(&job("valid/photos/rocket.bmp"), None).await;
+    assert!(matches!(step, Step::Retry(Retry::Attempt(_))), "{step:?}");
+    let why = worker.readiness.why_not().unwrap();
+    assert!(why.contains("no sandbox"), "{why}");
+    assert_eq!(
+        worker
+            .ledger
+            .entries(&lazaret::ledger::Filter::default())
+            .await
+            .unwrap(),
+        []
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claims_that_are_not_so_are_errors_and_open_no_door() {
+    let folder = tempfile::tempdir().unwrap();
+    let worker = worker(folder.path(), this_program()).await;
+    let photo = job("valid/photos/rocket.bmp");
+    let claiming = |sha256, bytes| Job {
+        source: Source {
+            sha256,
+            bytes,
+            ..photo.source.clone()
+        },
+        ..photo.clone()
+    };
+    let truth = lazaret::digest::Digest::of(&std::fs::read(&photo.source.key).unwrap());
+    let mismatch = (Status::Rejected, Some(Reason::DigestMismatch), false);
+    let other = lazaret::digest::Digest::of(b"something else");
+    assert_eq!(ended(worker.settle(&claiming(Some(other), None), None).await), mismatch);
+    assert_eq!(ended(worker.settle(&claiming(None, Some(1)), None).await), mismatch);
+    let converted = (Status::Converted, None, false);
+    assert_eq!(
+        ended(worker.settle(&claiming(Some(truth), None), None).await),
+        converted
+    );
+}
