@@ -28,7 +28,7 @@ pub struct Store {
 /// Who may read what is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// As the umask says.
+    /// Everybody may read: mode 0644.
     Shared,
     /// Only the owner: mode 0600.
     Private,

@@ -58,11 +58,7 @@ pub(super) fn moment(at: DateTime<Utc>) -> String {
 
 /// Text that came with a file or a tenant, on one line and harmless to a terminal; cut at `most` characters.
 pub(super) fn harmless(text: &str, most: usize) -> String {
-    let clean: String = text
-        .chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .take(most + 1)
-        .collect();
+    let clean: String = text.chars().map(visible).take(most + 1).collect();
     match clean.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", &clean[..end]),
         None => clean,
@@ -88,13 +84,22 @@ pub(super) fn detail(report: &Report) -> String {
     report.renditions.iter().map(made).collect::<Vec<_>>().join(", ")
 }
 
+/// Line breaks as blanks, other control characters as what cannot be shown.
+fn visible(c: char) -> char {
+    match c {
+        '\n' | '\r' | '\t' => ' ',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn names_cannot_drive_a_terminal() {
-        assert_eq!(harmless("a\u{1b}[2Jb\nc", 80), "a\u{fffd}[2Jb\u{fffd}c");
+        assert_eq!(harmless("a\u{1b}[2Jb\nc", 80), "a\u{fffd}[2Jb c");
         assert_eq!(harmless("abcdef", 3), "abc…");
         assert_eq!(harmless("abc", 3), "abc");
     }

@@ -223,7 +223,18 @@ fn exact_evidence(facts: &Facts) -> Option<Outcome> {
     };
     if let Some(record) = &facts.memory_record {
         let wanted = record.in_use.saturating_add(record.requested);
-        return trip(Reason::Memory, "memory", wanted, record.allowed);
+        // Where the kernel refused a C library, the allocator's count knows only a part: what was resident tells more.
+        let seen = if wanted > record.allowed {
+            wanted
+        } else {
+            facts.usage.peak_memory_bytes
+        };
+        return trip(
+            Reason::Memory,
+            "memory",
+            seen.max(record.allowed.saturating_add(1)),
+            record.allowed,
+        );
     }
     let signal = match facts.end {
         End::Signalled(signal) => signal,

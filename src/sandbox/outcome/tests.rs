@@ -147,6 +147,33 @@ fn memory_trips() {
 }
 
 #[test]
+fn what_is_seen_of_a_memory_trip_is_always_more_than_allowed() {
+    let seen = |requested, peak_memory_bytes| {
+        let record = MemoryRecord {
+            requested,
+            in_use: 1 << 20,
+            allowed: 100 << 20,
+        };
+        let usage = Usage {
+            peak_memory_bytes,
+            ..good().usage
+        };
+        let facts = Facts {
+            memory_record: Some(record),
+            usage,
+            ..signalled(libc::SIGABRT)
+        };
+        match judge(&facts) {
+            Outcome::Tripped(trip) => trip.exceeded.seen,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(seen(200 << 20, 0), 201 << 20);
+    assert_eq!(seen(4 << 20, 130 << 20), 130 << 20);
+    assert_eq!(seen(4 << 20, 0), (100 << 20) + 1);
+}
+
+#[test]
 fn a_memory_record_and_then_success_is_still_a_trip() {
     let facts = Facts {
         memory_record: Some(record()),
