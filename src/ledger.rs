@@ -367,7 +367,7 @@ pub enum LedgerError {
 pub trait Ledger: Send + Sync {
     /// Makes the worker known and gives it a lease.
     async fn sign_on(&self, worker: &WorkerId, host: &str, build: &str) -> Result<(), LedgerError>;
-    /// Renews the worker's lease, and its hold on the jobs it adopted.
+    /// Renews the worker's lease.
     async fn heartbeat(&self, worker: &WorkerId) -> Result<(), LedgerError>;
     /// The worker ended in order and runs nothing any more.
     async fn sign_off(&self, worker: &WorkerId) -> Result<(), LedgerError>;
@@ -394,6 +394,8 @@ pub trait Ledger: Send + Sync {
     async fn park(&self, job: &KeptJob, digest: Option<&Digest>, delay: Duration) -> Result<(), LedgerError>;
     /// Takes over at most `most` waiting jobs whose digest is not running; they are the worker's for a lease.
     async fn adopt(&self, worker: &WorkerId, most: u32) -> Result<Vec<KeptJob>, LedgerError>;
+    /// Keeps adopted jobs the worker's for another lease: those it still works on, and no others.
+    async fn hold(&self, worker: &WorkerId, jobs: &[String]) -> Result<(), LedgerError>;
     /// Ends a job with its report. A job ends once: returns the report that counts, the first one.
     async fn end(&self, report: &Report) -> Result<Report, LedgerError>;
     /// How many jobs wait.

@@ -3,9 +3,9 @@
 //! Who waits for whom: `run` returns when every job in hand has ended or was given back. The first TERM stops taking; the second, or the
 //! drain deadline, releases the attempts that still run, without a strike; what was not finished is delivered again.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,8 @@ pub struct Service {
     hands: Arc<Semaphore>,
     in_hand_most: u32,
     draining: AtomicBool,
+    /// Jobs of the ledger that are in hand: they stay this worker's for as long.
+    adopted: Mutex<BTreeSet<String>>,
     /// Rings when a job ended: copies of it may go on.
     ended: Notify,
 }
@@ -101,6 +103,7 @@ impl Service {
             hands: Arc::new(Semaphore::new(in_hand_most as usize)),
             in_hand_most,
             draining: AtomicBool::new(false),
+            adopted: Mutex::default(),
             ended: Notify::new(),
         })
     }
@@ -223,9 +226,13 @@ impl Service {
                 }
                 let service = Arc::clone(&self);
                 tokio::spawn(async move {
+                    let id = job.job.clone();
+                    service.adopted().insert(id.clone());
                     if let Err(interrupted) = service.handle_kept(job).await {
                         service.interrupted(&interrupted);
                     }
+                    // One that was interrupted is anybody's again when its lease is over.
+                    service.adopted().remove(&id);
                     drop(hand);
                 });
             }
@@ -238,10 +245,21 @@ impl Service {
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             beat.tick().await;
-            if let Err(error) = self.worker.beat().await {
+            if let Err(error) = self.beat().await {
                 self.interrupted(&error.into());
             }
         }
+    }
+
+    async fn beat(&self) -> Result<(), LedgerError> {
+        self.worker.beat().await?;
+        let jobs: Vec<String> = self.adopted().iter().cloned().collect();
+        self.worker.ledger.hold(&self.worker.id, &jobs).await
+    }
+
+    fn adopted(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        // A panic while the lock was held leaves a set of ids that is still true.
+        self.adopted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Burials, tidying, and the way back to being ready.

@@ -249,6 +249,15 @@ impl Ledger for Sqlite {
         self.end_with(session, adopted).await
     }
 
+    async fn hold(&self, worker: &WorkerId, jobs: &[String]) -> Result<(), LedgerError> {
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let mut session = self.write().await?;
+        let done = jobs::hold(&mut session, worker, jobs).await;
+        self.end_with(session, done).await
+    }
+
     async fn end(&self, report: &Report) -> Result<Report, LedgerError> {
         let mut session = self.write().await?;
         let counts = jobs::end(&mut session, report).await;

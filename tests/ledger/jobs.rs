@@ -126,6 +126,24 @@ pub async fn an_adopted_job_is_free_after_a_lease(world: &dyn World) {
     assert_eq!(adopt(&*world.later(LEASE + Duration::from_secs(1)), 1).await, ["j"]);
 }
 
+pub async fn an_adopted_job_is_held_for_as_long_as_it_is_in_hand(world: &dyn World) {
+    let ledger = world.ledger();
+    for job in ["in hand", "dropped"] {
+        park(ledger, job, None).await;
+    }
+    assert_eq!(adopt(ledger, 2).await.len(), 2);
+    let in_hand = ["in hand".to_owned()];
+    let before_the_lease_is_over = world.later(LEASE - Duration::from_secs(1));
+    before_the_lease_is_over.hold(&worker("w1"), &in_hand).await.unwrap();
+    // Nobody holds what is another's.
+    before_the_lease_is_over
+        .hold(&worker("w2"), &["dropped".to_owned()])
+        .await
+        .unwrap();
+    let after = world.later(LEASE + Duration::from_secs(1));
+    assert_eq!(adopt(&*after, 2).await, ["dropped"]);
+}
+
 pub async fn a_lost_workers_jobs_are_free(world: &dyn World) {
     let ledger = world.ledger();
     park(ledger, "j", None).await;

@@ -69,6 +69,18 @@ pub(super) async fn adopt(session: &mut Session, worker: &WorkerId, most: u32) -
     Ok(jobs.into_iter().map(|(_, job)| job).collect())
 }
 
+/// Renews the hold on jobs that a worker still works on.
+pub(super) async fn hold(session: &mut Session, worker: &WorkerId, jobs: &[String]) -> Result<(), Fault> {
+    for job in jobs {
+        let query = sqlx::query(statements::HOLD_JOB)
+            .bind(job.clone())
+            .bind(worker.0.clone())
+            .bind(session.now + LEASE_MS);
+        query.execute(session.connection()).await?;
+    }
+    Ok(())
+}
+
 /// Ends a job; returns the report that counts.
 pub(super) async fn end(session: &mut Session, report: &Report) -> Result<Report, Fault> {
     let query = sqlx::query(statements::END_JOB)

@@ -48,7 +48,7 @@ statements! {
     hot SIGN_OFF = "DELETE FROM workers WHERE worker = ?1";
     hot LEASES_OVER = "SELECT worker FROM workers WHERE lease <= ?1 ORDER BY lease LIMIT 100";
     hot RELEASE_RUNS = "UPDATE attempts SET outcome = 'released', ended = ?2 WHERE worker = ?1 AND outcome = 'running'";
-    hot HOLD_JOBS = "UPDATE jobs SET due = ?2 WHERE owner = ?1 AND ended IS NULL";
+    hot HOLD_JOB = "UPDATE jobs SET due = ?3 WHERE job = ?1 AND owner = ?2 AND ended IS NULL";
     hot FREE_JOBS = "UPDATE jobs SET owner = NULL, due = min(due, ?2) WHERE owner = ?1 AND ended IS NULL";
 
     hot START_RUN = "INSERT INTO attempts (digest, recipe, build, limits, worker, tenant, name, job, gate, started)

@@ -27,7 +27,7 @@ pub(super) async fn sign_on(session: &mut Session, worker: &WorkerId, host: &str
     Ok(())
 }
 
-/// Renews a lease, and the hold on adopted jobs. A worker that was taken for lost learns it here, and must not go on under its name.
+/// Renews a lease. A worker that was taken for lost learns it here, and must not go on under its name.
 pub(super) async fn heartbeat(session: &mut Session, worker: &WorkerId) -> Result<(), Fault> {
     let query = sqlx::query(statements::RENEW_LEASE)
         .bind(worker.0.clone())
@@ -35,10 +35,6 @@ pub(super) async fn heartbeat(session: &mut Session, worker: &WorkerId) -> Resul
     if query.execute(session.connection()).await?.rows_affected() == 0 {
         return Err(not_signed_on(worker));
     }
-    let held = sqlx::query(statements::HOLD_JOBS)
-        .bind(worker.0.clone())
-        .bind(session.now + LEASE_MS);
-    held.execute(session.connection()).await?;
     Ok(())
 }
 
