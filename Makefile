@@ -1,5 +1,5 @@
 # Two commands: `make demo` runs the main job, `make test` installs what tests need and passes them.
-.PHONY: demo test lint bench need clean
+.PHONY: demo test lint bench deny need clean
 
 CARGO ?= cargo
 
@@ -18,6 +18,11 @@ lint:
 bench: need
 	$(CARGO) bench --locked --bench spawn
 	$(CARGO) bench --locked --bench tax
+
+# What came in with a dependency: licences, banned crates, sources. Installs cargo-deny where it is missing.
+deny:
+	@$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install cargo-deny --locked
+	$(CARGO) deny check licenses bans sources
 
 # A C compiler builds SQLite and libwebp; setpriv, unshare and kill try the sandbox as other users and end workers. Debian and Ubuntu.
 need:
