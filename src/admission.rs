@@ -98,7 +98,7 @@ impl Budget {
         let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
         let wait = async {
             let permit = Arc::clone(&self.shares).acquire_many_owned(units).await;
-            while host::available_memory() < bytes.saturating_add(self.reserve / 2) {
+            while host::available_memory() < bytes.saturating_add(self.reserve) {
                 sleep(ASK_AGAIN).await;
             }
             permit
@@ -143,6 +143,15 @@ mod tests {
             refused.to_string(),
             "101.0 MiB needed, the memory budget of this host is 100.0 MiB"
         );
+    }
+
+    #[tokio::test]
+    async fn the_whole_reserve_stays_free() {
+        let (gib, available) = (1 << 30, host::available_memory());
+        // There is a gibibyte, but not beside a reserve of all that is available.
+        assert!(Budget::new(2 * gib, 0).take(gib, SOON).await.is_ok());
+        let refused = Budget::new(2 * gib, available).take(gib, SOON).await;
+        assert!(matches!(refused, Err(NoRoom::NotNow { .. })), "{refused:?}");
     }
 
     #[tokio::test]
