@@ -1,5 +1,5 @@
 # Two commands: `make demo` runs the main job, `make test` installs what tests need and passes them.
-.PHONY: demo test lint bench deny need clean
+.PHONY: demo test lint bench deny need need-tests clean
 
 CARGO ?= cargo
 
@@ -7,14 +7,14 @@ demo: need
 	$(CARGO) build --release --locked --bin lazaret --example fixtures
 	./demo/run
 
-test: need lint
+test: need need-tests lint
 	$(CARGO) test --locked
 
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 
-# spawn: from spawn to READY. tax: what the sandbox costs beside the same code in this process.
+# spawn: from spawn to READY. tax: what the sandbox costs beside the same code in this process. The fleet's are run by name, see ARCHITECTURE.md.
 bench: need
 	$(CARGO) bench --locked --bench spawn
 	$(CARGO) bench --locked --bench tax
@@ -30,6 +30,22 @@ need:
 	    { sudo=$$(command -v sudo || true); $$sudo apt-get update && \
 	      $$sudo apt-get install -y --no-install-recommends gcc libc6-dev util-linux procps; }
 	@command -v $(CARGO) >/dev/null || { echo "lazaret: cargo is missing; install Rust 1.94 or later, see https://rustup.rs"; exit 1; }
+
+# Tests start RabbitMQ nodes of their own, with certificates made by openssl. The package would start one too, at the usual ports and at
+# every boot: a policy for the time of the installation forbids that. A host that has a policy of its own keeps it. Debian and Ubuntu.
+need-tests:
+	@{ [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] && command -v openssl && command -v setsid && command -v ps && \
+	   python3 -c 'import venv, ensurepip' 2>&1 && command -v node && command -v npm; } >/dev/null || { \
+	    sudo=$$(command -v sudo || true); policy=/usr/sbin/policy-rc.d; \
+	    if [ ! -e $$policy ]; then \
+	        trap '$$sudo rm -f $$policy' EXIT; trap 'exit 1' INT TERM; \
+	        printf '#!/bin/sh\nexit 101\n' | $$sudo tee $$policy >/dev/null && $$sudo chmod 755 $$policy; \
+	    fi; \
+	    had=$$(command -v rabbitmqctl || true); \
+	    $$sudo apt-get update && \
+	    $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends rabbitmq-server openssl util-linux procps \
+	        python3 python3-venv $$(command -v npm >/dev/null || echo nodejs npm) && \
+	    { [ -n "$$had" ] || [ ! -d /run/systemd/system ] || $$sudo systemctl disable rabbitmq-server; }; }
 
 clean:
 	$(CARGO) clean

@@ -82,7 +82,7 @@ pub fn judge(outcome: &Outcome, earlier: &[Strike], control: Control) -> Judgeme
         Outcome::Tripped(trip) => Judgement::Convict(trip.reason),
         Outcome::Violation => Judgement::Convict(Reason::Violation),
         Outcome::Crashed(_) | Outcome::Killed => inexact(Reason::Crash, earlier, CRASH_WINDOW),
-        Outcome::Starved | Outcome::Unavailable(_) | Outcome::Released => Judgement::Retry,
+        Outcome::Declined(_) | Outcome::Starved | Outcome::Unavailable(_) | Outcome::Released => Judgement::Retry,
     }
 }
 
@@ -221,7 +221,13 @@ mod tests {
     #[test]
     fn starved_and_unavailable_never_strike() {
         let earlier = [strike(Reason::Wall, 1), strike(Reason::Crash, 1)];
-        for outcome in [Outcome::Starved, Outcome::Unavailable(String::new()), Outcome::Released] {
+        let declined = Outcome::Declined(Exceeded {
+            limit: "work".to_owned(),
+            seen: 2,
+            allowed: 1,
+        });
+        let unavailable = Outcome::Unavailable(String::new());
+        for outcome in [Outcome::Starved, unavailable, Outcome::Released, declined] {
             assert_eq!(judge(&outcome, &earlier, Control::NotRun), Judgement::Retry);
         }
     }

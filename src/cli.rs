@@ -2,8 +2,10 @@
 //!
 //! Exit codes: 0 all well; 1 some input was not converted, or a check failed; 2 usage; 78 bad configuration.
 
+mod broker;
 mod check;
 mod convert;
+mod dead;
 mod doctor;
 mod place;
 mod quarantine;
@@ -11,6 +13,9 @@ mod recipe;
 mod serve;
 mod show;
 mod submit;
+mod tenant;
+mod topology;
+mod why;
 
 use std::io;
 use std::process::ExitCode;
@@ -51,7 +56,10 @@ enum Command {
     Convert(convert::Convert),
     Serve(serve::Serve),
     Submit(submit::Submit),
+    Dead(dead::Dead),
     Quarantine(quarantine::Quarantine),
+    Tenant(tenant::Tenant),
+    Topology(topology::TopologyCommand),
     Check(check::Check),
     Doctor(doctor::Doctor),
     /// Print configuration.
@@ -154,7 +162,10 @@ fn run(command: Command) -> Result<Ending, Failure> {
             Command::Convert(command) => command.run().await,
             Command::Serve(command) => command.run().await,
             Command::Submit(command) => command.run().await,
+            Command::Dead(command) => command.run().await,
             Command::Quarantine(command) => command.run().await,
+            Command::Tenant(command) => command.run().await,
+            Command::Topology(command) => command.run().await,
             Command::Check(command) => command.run().await,
             Command::Doctor(command) => command.run().await,
             Command::Config { .. } | Command::Completions { .. } => Ok(Ending::Well),

@@ -4,6 +4,7 @@
 //! file, line, the wrong value and the nearest right one. `config/example.toml` has every key with its default.
 
 mod address;
+mod amqp;
 mod environment;
 mod overlap;
 mod sense;
@@ -14,22 +15,29 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use address::{Address, BrokerAddress, LedgerAddress, StoreAddress};
+pub use address::{Address, AmqpAddress, BrokerAddress, LedgerAddress, ManagementAddress, StoreAddress, Tls};
+pub use amqp::AmqpConfig;
 
 use crate::recipe::{Fit, Recipe, Rendition, Target};
 use crate::sandbox::layers::Policy;
 use crate::sandbox::limits::Limits;
 use crate::specimens::Keep;
+use crate::tenants::{self, SomeLimits};
 
 /// Every key with its default and a line on it.
 pub const EXAMPLE: &str = include_str!("../config/example.toml");
+
+/// Name of the table in `[tenants]` that lies under all others.
+pub(crate) const TENANT_DEFAULT: &str = "default";
 
 /// All settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where jobs come from and results go: `spool:DIR`.
+    /// Where jobs come from and results go: `spool:DIR` or `amqp://USER:PASSWORD@HOST/VHOST`.
     pub broker: BrokerAddress,
+    /// How RabbitMQ is spoken to.
+    pub amqp: AmqpConfig,
     /// The fleet's memory: `sqlite:FILE`.
     pub ledger: LedgerAddress,
     /// Named stores: `file:DIR`. `uploads`, `renditions` and `specimens` are always there; further ones may be read from.
@@ -42,6 +50,10 @@ pub struct Config {
     pub sandbox: Policy,
     /// How the worker runs.
     pub worker: WorkerConfig,
+    /// Who goes first.
+    pub fairness: FairnessConfig,
+    /// What each tenant may use: `default`, and tenants by name over it.
+    pub tenants: BTreeMap<String, SomeLimits>,
     /// How much evidence is kept.
     pub specimens: Keep,
     /// What is logged, and how.
@@ -65,6 +77,38 @@ pub struct WorkerConfig {
     /// Longest drain after TERM.
     #[serde(with = "humantime_serde")]
     pub drain: Duration,
+}
+
+/// Who goes first. The other values are for comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FairnessConfig {
+    /// In which order jobs run.
+    pub order: Order,
+    /// What becomes of tenants whose uploads are convicted one after another.
+    pub probation: Probation,
+}
+
+/// In which order jobs run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// Tenants take turns; a noisy tenant's excess moves aside.
+    #[default]
+    Fair,
+    /// First come, first served.
+    Arrival,
+}
+
+/// What becomes of tenants whose uploads are convicted one after another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Probation {
+    /// One attempt at a time, and a small one.
+    #[default]
+    On,
+    /// Nothing.
+    Off,
 }
 
 /// What is logged, and how.
@@ -116,6 +160,7 @@ impl Default for Config {
         let store = |folder: &str| StoreAddress::File(PathBuf::from(folder));
         Self {
             broker: BrokerAddress::Spool(PathBuf::from("./spool")),
+            amqp: AmqpConfig::default(),
             ledger: LedgerAddress::Sqlite(PathBuf::from("./ledger.sqlite")),
             stores: ["uploads", "renditions", "specimens"]
                 .map(|name| (name.to_owned(), store(&format!("./{name}"))))
@@ -124,6 +169,8 @@ impl Default for Config {
             limits: Limits::default(),
             sandbox: Policy::default(),
             worker: WorkerConfig::default(),
+            fairness: FairnessConfig::default(),
+            tenants: BTreeMap::from([(TENANT_DEFAULT.to_owned(), tenants::Limits::default().into())]),
             specimens: Keep::default(),
             log: LogConfig::default(),
         }
@@ -218,6 +265,14 @@ impl Config {
             .collect()
     }
 
+    /// What a tenant may use, before what an operator set: the program's limits, `[tenants.default]`, `[tenants.NAME]`.
+    pub fn limits_of(&self, tenant: &str) -> tenants::Limits {
+        let layers = [TENANT_DEFAULT, tenant]
+            .into_iter()
+            .filter_map(|name| self.tenants.get(name));
+        layers.fold(tenants::Limits::default(), |limits, some| limits.with(some))
+    }
+
     /// Attempts at once on this host.
     pub fn slots(&self) -> usize {
         match self.worker.slots {
@@ -227,10 +282,18 @@ impl Config {
     }
 
     fn relative_to(&mut self, base: &Path) {
-        let BrokerAddress::Spool(spool) = &mut self.broker;
+        let broker = match &mut self.broker {
+            BrokerAddress::Spool(folder) => Some(folder),
+            BrokerAddress::Amqp(_) => None,
+        };
         let LedgerAddress::Sqlite(ledger) = &mut self.ledger;
         let stores = self.stores.values_mut().map(|StoreAddress::File(folder)| folder);
-        for path in [spool, ledger].into_iter().chain(stores) {
+        for path in broker
+            .into_iter()
+            .chain([ledger])
+            .chain(stores)
+            .chain(self.amqp.files())
+        {
             // Joining an absolute path gives that path; the components drop every `./` on the way.
             *path = base.join(&*path).components().collect();
         }

@@ -6,6 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::broker::Envelope;
 use crate::verdict::{Report, Status};
 
 /// Namespace of event ids (UUID version 5 of the job's id), made once for this project.
@@ -32,21 +33,29 @@ pub struct Event {
     pub time: String,
     /// Always `application/json`.
     pub datacontenttype: String,
+    /// The publisher's trace, where the job came with one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
     /// The report.
     pub data: Report,
 }
 
 impl Event {
-    /// The event that tells of a report.
-    pub fn of(report: Report, now: DateTime<Utc>) -> Self {
+    /// The event that tells of a report. A job that an operator had run again is told of by another event than before.
+    pub fn of(report: Report, envelope: &Envelope, now: DateTime<Utc>) -> Self {
+        let named = match envelope.requeued {
+            0 => report.job.clone(),
+            again => format!("{}#{again}", report.job),
+        };
         Self {
             specversion: "1.0".to_owned(),
-            id: Uuid::new_v5(&NAMESPACE, report.job.as_bytes()).to_string(),
+            id: Uuid::new_v5(&NAMESPACE, named.as_bytes()).to_string(),
             source: format!("/lazaret/{}", report.worker),
             kind: TYPE.to_owned(),
             subject: report.job.clone(),
             time: now.to_rfc3339_opts(SecondsFormat::Millis, true),
             datacontenttype: "application/json".to_owned(),
+            traceparent: envelope.traceparent.clone(),
             data: report,
         }
     }

@@ -100,7 +100,8 @@ impl Job {
         let object: Map<String, Value> =
             serde_json::from_slice(body).map_err(|error| InvalidJob::unreadable(format!("body: {error}")))?;
         let blame = |problem: String| InvalidJob::from_sender(&object, problem);
-        let body = Body::deserialize(Value::Object(object.clone())).map_err(|error| blame(error.to_string()))?;
+        let body = serde_path_to_error::deserialize(Value::Object(object.clone()));
+        let body = body.map_err(|error| blame(at_its_field(&error)))?;
         Self::check(body, presets, stores).map_err(blame)
     }
 
@@ -197,6 +198,14 @@ pub fn check_key(key: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// What does not fit, and where: `source.bytes: invalid type…`.
+fn at_its_field(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+    match error.path().iter().next() {
+        Some(_) => format!("{}: {}", error.path(), error.inner()),
+        None => format!("body: {}", error.inner()),
+    }
+}
+
 fn cut(text: &str) -> String {
     text.chars().take(80).collect()
 }
@@ -256,6 +265,11 @@ mod tests {
             (with("/source/url", json!("http://localhost")), "unknown field `url`"),
             (with("/source/sha256", json!("abc")), "digest"),
             (with("/priority", json!(9)), "unknown field `priority`"),
+            (with("/source/bytes", json!("many")), "source.bytes: invalid type"),
+            (
+                with("/renditions", json!([{ "name": "a", "width": "9" }])),
+                "renditions[0].width: invalid type",
+            ),
             (with("/renditions", json!([])), "renditions"),
             (with("/renditions", json!([{ "name": "a", "width": 0 }])), "width"),
             (

@@ -7,6 +7,7 @@
 //! that the caller stops taking work.
 
 pub mod sqlite;
+mod tenancy;
 
 use std::time::Duration;
 
@@ -22,7 +23,10 @@ use crate::quarantine::{Action, Gate, State};
 use crate::recipe::RecipeKey;
 use crate::sandbox::outcome::{Outcome, Usage};
 use crate::sandbox::protocol::Phase;
+use crate::tenants::{Standing, Use};
 use crate::verdict::{Reason, Report, Status, Stored};
+
+pub use tenancy::{MINUTES_KEPT, Revision, SIDELINE_LEASE, TenantAction, TenantAuditRecord, TenantSummary};
 
 /// How long a worker is believed alive after its last heartbeat.
 pub const LEASE: Duration = Duration::from_secs(30);
@@ -69,6 +73,8 @@ pub struct Claim {
     pub job: String,
     /// Whether the worker runs nothing else until this attempt has ended: a suspect is recorded only then.
     pub alone: bool,
+    /// Most attempts of the tenant that may run in the fleet, this one included; absent: no bound.
+    pub most_in_flight: Option<u32>,
 }
 
 /// The answer to a [`Claim`].
@@ -81,6 +87,8 @@ pub enum Claimed {
     Known(Box<Known>),
     /// An attempt on the digest is running, or the digest must run solo and another one does: wait.
     Busy,
+    /// The tenant has as many attempts running as it may: wait. Nothing is recorded.
+    TenantFull,
     /// The digest is suspected: claim again when the worker runs nothing else. Nothing is recorded yet.
     MustBeAlone,
     /// The attempt is recorded, durably: run it.
@@ -328,8 +336,49 @@ pub enum Arrival {
     Ended(Box<Report>),
 }
 
+/// What the ledger says to a job whose sender claims a digest.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub enum ByClaim {
+    /// Neither the job nor anything against the digest is known: go on. Nothing was written.
+    New,
+    /// It waits here already, for this tenant: its message can go.
+    Waiting(String),
+    /// It ended before: answer the same again.
+    Ended(Box<Report>),
+    /// The digest is listed for its recipe: the repeat is counted, and the job has ended with this report.
+    Refused(Box<Report>),
+}
+
+impl From<Arrival> for ByClaim {
+    fn from(arrival: Arrival) -> Self {
+        match arrival {
+            Arrival::New => Self::New,
+            Arrival::Waiting(tenant) => Self::Waiting(tenant),
+            Arrival::Ended(report) => Self::Ended(report),
+        }
+    }
+}
+
+/// Words the report that a job ends with whose digest is listed. May be called more than once; it must not wait for anything.
+pub type RefusalOf = Box<dyn Fn(&Entry) -> Report + Send + Sync>;
+
+/// What became of a job that an operator wants to run again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Reopened {
+    /// It had ended `failed` and is forgotten: the same message is a new job.
+    Reopened,
+    /// It waits here, and will be tried again by itself.
+    NotEnded,
+    /// It has ended with a verdict, which stands.
+    EndedOtherwise(Status),
+    /// The ledger knows no such job, or not any more.
+    Unknown,
+}
+
 /// What went wrong with the ledger.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum LedgerError {
     /// The file or server cannot be used: not ours, corrupt, read-only, newer than this program. Names remedy.
     #[error("ledger {place}: {problem}")]
@@ -390,16 +439,54 @@ pub trait Ledger: Send + Sync {
 
     /// What is known of an arriving job.
     async fn arrival(&self, job: &str) -> Result<Arrival, LedgerError>;
+    /// The fastest way out, in one go: what is known of an arriving job, and where that is nothing and the digest that its sender
+    /// claims is listed for its recipe, the repeat counted and the job ended with the report that `refusal` words.
+    async fn answer_by_claim(
+        &self,
+        job: &str,
+        claimed: &Digest,
+        recipe: &RecipeKey,
+        refusal: RefusalOf,
+    ) -> Result<ByClaim, LedgerError>;
     /// Keeps a job that waits, durably, for at least `delay`; its message can be acknowledged then.
     async fn park(&self, job: &KeptJob, digest: Option<&Digest>, delay: Duration) -> Result<(), LedgerError>;
-    /// Takes over at most `most` waiting jobs whose digest is not running; they are the worker's for a lease.
-    async fn adopt(&self, worker: &WorkerId, most: u32) -> Result<Vec<KeptJob>, LedgerError>;
+    /// Takes over at most `most` waiting jobs whose digest is not running, of no tenant that is `kept_out`; they are the worker's for a
+    /// lease.
+    async fn adopt(&self, worker: &WorkerId, most: u32, kept_out: &[String]) -> Result<Vec<KeptJob>, LedgerError>;
     /// Keeps adopted jobs the worker's for another lease: those it still works on, and no others.
     async fn hold(&self, worker: &WorkerId, jobs: &[String]) -> Result<(), LedgerError>;
     /// Ends a job with its report. A job ends once: returns the report that counts, the first one.
     async fn end(&self, report: &Report) -> Result<Report, LedgerError>;
     /// How many jobs wait.
     async fn waiting(&self) -> Result<u64, LedgerError>;
+    /// Forgets a job that ended `failed`, so that it can run again.
+    async fn reopen(&self, job: &str) -> Result<Reopened, LedgerError>;
+
+    /// Standings that changed after a revision, oldest change first.
+    async fn tenants(&self, after: Revision) -> Result<Vec<(String, Standing, Revision)>, LedgerError>;
+    /// What was decided about a tenant; the default where nothing was.
+    async fn standing(&self, tenant: &str) -> Result<Standing, LedgerError>;
+    /// An operator's action on a tenant; returns the standing after it.
+    async fn tenant_act(
+        &self,
+        tenant: &str,
+        action: &TenantAction,
+        operator: &Operator,
+    ) -> Result<Standing, LedgerError>;
+    /// A tenant's audit trail, oldest first.
+    async fn tenant_audit(&self, tenant: &str) -> Result<Vec<TenantAuditRecord>, LedgerError>;
+    /// Every tenant with a standing, a sideline, jobs that wait, attempts that run, or use in the last hour; by name.
+    async fn tenant_list(&self) -> Result<Vec<TenantSummary>, LedgerError>;
+    /// Adds what tenants used. Returns what the fleet used for each of them this minute and this day (UTC); a use of nothing only
+    /// asks.
+    async fn charge(&self, used: &[(String, Use)]) -> Result<Vec<(String, Use, Use)>, LedgerError>;
+
+    /// A sideline below `lines` for a tenant: its own, or a free one, for [`SIDELINE_LEASE`]; `None` where all are taken.
+    async fn lease_sideline(&self, tenant: &str, lines: u8) -> Result<Option<u8>, LedgerError>;
+    /// Renews the leases of these sidelines, whosever they are: they are not empty.
+    async fn keep_sidelines(&self, lines: &[u8]) -> Result<(), LedgerError>;
+    /// Sidelines that are leased now, and to whom; by number.
+    async fn sidelines(&self) -> Result<Vec<(u8, String)>, LedgerError>;
 
     /// Entries, newest change first.
     async fn entries(&self, filter: &Filter) -> Result<Vec<Entry>, LedgerError>;

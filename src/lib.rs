@@ -27,4 +27,5 @@ pub mod service;
 pub mod specimens;
 pub mod store;
 pub mod telemetry;
+pub mod tenants;
 pub mod verdict;

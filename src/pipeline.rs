@@ -15,6 +15,7 @@ use crate::digest::Digest;
 use crate::fetch::{FetchError, Upload, fetch};
 use crate::job::Job;
 use crate::ledger::{Attempt, Claim, Claimed, Ending, LedgerError, Looks, Settled};
+use crate::sandbox::limits::Ceiling;
 use crate::sandbox::outcome::Outcome;
 use crate::sandbox::protocol::Task;
 use crate::sandbox::{Attempted, Watch};
@@ -33,8 +34,19 @@ pub enum Step {
     Ended(Box<Report>),
     /// An attempt on the same upload is running, here or elsewhere: ask again when it has ended.
     Wait(Digest),
+    /// Its tenant has as many attempts running as it may: ask again later.
+    Crowded(Digest),
     /// Our own fault, or a first strike: try again later.
     Retry(Retry),
+}
+
+/// What a job's tenant may have now, beside the limits that hold for everybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Terms {
+    /// What an attempt may declare; more ends `refused: tenant-over-limit`, with nothing against the upload.
+    pub ceiling: Option<Ceiling>,
+    /// Attempts of the tenant at once, in the whole fleet.
+    pub most_in_flight: Option<u32>,
 }
 
 /// Why a job must be tried again. None of these is held against the upload.
@@ -57,18 +69,30 @@ pub enum Retry {
 impl Worker {
     /// One job, from its upload to its verdict. `digest` is what an earlier pass found its upload to be.
     pub async fn settle(self: &Arc<Self>, job: &Job, digest: Option<&Digest>) -> Step {
-        match self.pass(job, digest).await {
+        self.settle_within(Terms::default(), job, digest).await
+    }
+
+    /// As [`settle`](Self::settle), within what the job's tenant may have now.
+    pub async fn settle_within(self: &Arc<Self>, terms: Terms, job: &Job, digest: Option<&Digest>) -> Step {
+        match self.pass(terms, job, digest).await {
             Ok(step) => step,
             Err(retry) => Step::Retry(retry),
         }
     }
 
-    async fn pass(self: &Arc<Self>, job: &Job, digest: Option<&Digest>) -> Result<Step, Retry> {
+    async fn pass(self: &Arc<Self>, terms: Terms, job: &Job, digest: Option<&Digest>) -> Result<Step, Retry> {
         // Known bad by the digest that the sender claims: refused before a byte is fetched. A claim opens no other door.
         if let Some(digest) = digest.or(job.source.sha256.as_ref())
             && let Some(entry) = self.ledger.refused(digest, &job.recipe.key()).await?
         {
             return Ok(self.ended(report::listed(self, job, &entry)));
+        }
+
+        // What an earlier pass fetched is not fetched again only to wait again.
+        if let Some(digest) = digest
+            && let Some(step) = self.still_waits(job, digest, terms).await?
+        {
+            return Ok(step);
         }
 
         // Fetched, bounded, hashed while it streamed.
@@ -85,7 +109,7 @@ impl Worker {
         }
 
         // Quarantined? Already made? In flight? Then there is nothing to wait for a slot for.
-        let mut claim = self.claim_of(job, &upload);
+        let mut claim = self.claim_of(job, &upload.digest, terms);
         if let Some(answer) = self.ledger.ask(&claim).await?
             && let Some(step) = self.answered(job, &upload, answer).await?
         {
@@ -96,7 +120,7 @@ impl Worker {
         let mut seat = self.take_a_seat().await;
         loop {
             match self.ledger.claim(&claim).await? {
-                Claimed::Run(attempt) => return self.attempt(job, &upload, attempt, seat).await,
+                Claimed::Run(attempt) => return self.attempt(job, &upload, attempt, terms.ceiling, seat).await,
                 // A suspect: claimed once more when nothing else runs in this worker.
                 Claimed::MustBeAlone if !claim.alone => {
                     drop(seat);
@@ -112,6 +136,17 @@ impl Worker {
         }
     }
 
+    /// The step of a job whose digest is known and that cannot run now.
+    async fn still_waits(&self, job: &Job, digest: &Digest, terms: Terms) -> Result<Option<Step>, Retry> {
+        let claim = self.claim_of(job, digest, terms);
+        Ok(match self.ledger.ask(&claim).await? {
+            Some(Claimed::Listed(entry)) => Some(self.ended(report::listed(self, job, &entry))),
+            Some(Claimed::Busy) => Some(Step::Wait(*digest)),
+            Some(Claimed::TenantFull) => Some(Step::Crowded(*digest)),
+            _ => None,
+        })
+    }
+
     /// The step that an answer leads to; `None` where the upload is to be claimed.
     async fn answered(&self, job: &Job, upload: &Upload, answer: Claimed) -> Result<Option<Step>, Retry> {
         match answer {
@@ -125,6 +160,7 @@ impl Worker {
                 Ok(None)
             }
             Claimed::Busy => Ok(Some(Step::Wait(upload.digest))),
+            Claimed::TenantFull => Ok(Some(Step::Crowded(upload.digest))),
             Claimed::MustBeAlone | Claimed::Run(_) => Ok(None),
         }
     }
@@ -143,9 +179,9 @@ impl Worker {
         })
     }
 
-    fn claim_of(&self, job: &Job, upload: &Upload) -> Claim {
+    fn claim_of(&self, job: &Job, digest: &Digest, terms: Terms) -> Claim {
         Claim {
-            digest: upload.digest,
+            digest: *digest,
             recipe: job.recipe.key(),
             epoch: self.epoch.clone(),
             worker: self.id.clone(),
@@ -153,6 +189,7 @@ impl Worker {
             name: job.source.key.chars().take(512).collect(),
             job: job.job.clone(),
             alone: false,
+            most_in_flight: terms.most_in_flight,
         }
     }
 
@@ -162,6 +199,7 @@ impl Worker {
         job: &Job,
         upload: &Upload,
         attempt: Attempt,
+        ceiling: Option<Ceiling>,
         _seat: Seat,
     ) -> Result<Step, Retry> {
         let recorded = tokio::task::block_in_place(|| self.flights.begin(attempt.id, &upload.digest));
@@ -169,7 +207,7 @@ impl Worker {
             recorded?;
             let task = Task::Convert(job.recipe.clone());
             self.sandbox
-                .attempt(&upload.file, task, Watch::Both, self.release())
+                .attempt_within(ceiling, &upload.file, task, Watch::Both, self.release())
                 .await
         };
         let attempted = match run.await {
@@ -217,6 +255,10 @@ impl Worker {
                 self.readiness
                     .not_ready("the control image does not convert on this host");
                 Err(Retry::Attempt("this host is sick".to_owned()))
+            }
+            // Policy: the job has ended, and whoever has the same upload may still have it converted.
+            Settled::Judged(judgement @ Judgement::Retry) if matches!(ending.outcome, Outcome::Declined(_)) => {
+                Ok(self.ended(report::of_outcome(self, job, &ending, &upload.digest, judgement)))
             }
             Settled::Judged(Judgement::Retry) if matches!(ending.outcome, Outcome::Unavailable(_)) => {
                 let why = evidence::sentence(&ending.outcome);

@@ -1,7 +1,20 @@
 //! The worker as a service: takes messages, keeps house, and stops in order.
 //!
-//! Who waits for whom: `run` returns when every job in hand has ended or was given back. The first TERM stops taking; the second, or the
-//! drain deadline, releases the attempts that still run, without a strike; what was not finished is delivered again.
+//! A message goes through the door ([`door`]) into the window, is picked when its tenant's turn has come ([`turns`]), is worked on and
+//! answered ([`work`]). What must wait moves aside ([`aside`]). Beside that, jobs that wait in the ledger are adopted ([`adopt`]), and the
+//! house is kept ([`house`]).
+//!
+//! Who waits for whom: `run` returns when every job in hand has ended or was given back. The first TERM stops taking and gives back
+//! what has not begun; the second, or the drain deadline, releases the attempts that still run, without a strike; what was not finished is
+//! delivered again.
+
+mod adopt;
+mod aside;
+mod door;
+mod house;
+mod tenancy;
+mod turns;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,18 +23,20 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
-use crate::blame::Control;
-use crate::broker::{Broker, BrokerError, Delivery};
-use crate::clock;
+use crate::broker::{Broker, BrokerError, Delivery, Envelope};
+use crate::config::FairnessConfig;
 use crate::digest::Digest;
-use crate::event::Event;
 use crate::job::Job;
-use crate::ledger::{Arrival, HEARTBEAT, KeptJob, LedgerError};
-use crate::pipeline::{Retry, Step, Worker};
+use crate::ledger::LedgerError;
+use crate::pipeline::Worker;
 use crate::recipe::Recipe;
-use crate::verdict::{Reason, Report};
+
+pub use tenancy::LimitsOf;
+
+use tenancy::Tenancy;
+use turns::Turns;
 
 /// How long a job waits after each failure that was our own; after the last one it ends `failed`.
 pub const LADDER: [Duration; 5] = [
@@ -31,18 +46,14 @@ pub const LADDER: [Duration; 5] = [
     Duration::from_secs(600),
     Duration::from_secs(3600),
 ];
-/// How long a copy waits before it is looked at again; it is not looked at while the first one runs.
-const COPY_WAIT: Duration = Duration::from_millis(100);
-/// How often jobs that wait in the ledger are looked for.
-const ADOPT_EVERY: Duration = Duration::from_millis(250);
-/// Most jobs that are adopted at once.
-const ADOPT_MOST: u32 = 64;
-/// How often old rows and messages are dropped.
-const TIDY_EVERY: Duration = Duration::from_secs(60);
 /// How long a worker that is not ready waits before it looks again.
 const NOT_READY: Duration = Duration::from_secs(1);
 /// How long released attempts may take to be reaped.
 const RELEASE_TIME: Duration = Duration::from_secs(5);
+/// How long the window stays empty before it is looked at again for what came late.
+const STRAGGLERS: Duration = Duration::from_millis(200);
+/// Most jobs of the ledger in hand at once.
+const ADOPTED_MOST: u32 = 64;
 
 /// A worker, a broker, and what jobs may name.
 pub struct Service {
@@ -50,14 +61,65 @@ pub struct Service {
     broker: Arc<dyn Broker>,
     presets: BTreeMap<String, Recipe>,
     stores: Vec<String>,
-    /// Bounds the jobs in hand.
+    /// Jobs that have been let in and not begun, and who is next.
+    turns: Mutex<Turns>,
+    /// Who they are of. Locked before `turns`, where both are.
+    tenancy: Mutex<Tenancy>,
+    /// Rings when there is somebody to pick, or a hand to work.
+    next: Notify,
+    /// Bounds the jobs that are worked on: few more than attempts, so that the order of picking is the order of running.
     hands: Arc<Semaphore>,
-    in_hand_most: u32,
+    hands_most: u32,
+    /// Bounds the messages in hand.
+    held: Arc<Semaphore>,
+    held_most: u32,
+    /// Bounds the jobs adopted from the ledger.
+    adopted: Arc<Semaphore>,
     draining: AtomicBool,
-    /// Jobs of the ledger that are in hand: they stay this worker's for as long.
-    adopted: Mutex<BTreeSet<String>>,
-    /// Rings when a job ended: copies of it may go on.
+    /// Rings when draining begins.
+    stopping: Notify,
+    /// Ids of the jobs in hand: the same message may arrive again meanwhile.
+    at_work: Mutex<BTreeSet<String>>,
+    /// Those of them that the ledger keeps: they stay this worker's for as long.
+    kept: Mutex<BTreeSet<String>>,
+    /// Rings when a job is not at work any more.
     ended: Notify,
+    /// Rings when an attempt has come to a verdict: copies of it may go on.
+    settled: Notify,
+}
+
+/// What a service is made of.
+pub struct Parts {
+    /// Who settles jobs.
+    pub worker: Arc<Worker>,
+    /// Who brings them.
+    pub broker: Arc<dyn Broker>,
+    /// Recipes by name.
+    pub presets: BTreeMap<String, Recipe>,
+    /// Stores that jobs may name.
+    pub stores: Vec<String>,
+    /// Most attempts at once.
+    pub slots: usize,
+    /// Most messages of a lane in hand.
+    pub window: usize,
+    /// What tenants may use, by the configuration.
+    pub limits: LimitsOf,
+    /// Who goes first.
+    pub fairness: FairnessConfig,
+}
+
+/// A job that was let in.
+struct Item {
+    job: Job,
+    /// What an earlier pass found its upload to be.
+    digest: Option<Digest>,
+    envelope: Envelope,
+    /// How often it came back for our own fault.
+    tries: u32,
+    holder: Holder,
+    _at_work: AtWork,
+    _present: Present,
+    _place: OwnedSemaphorePermit,
 }
 
 /// A job that the ledger keeps, as it is written there.
@@ -65,15 +127,28 @@ pub struct Service {
 struct Kept {
     job: Job,
     digest: Option<Digest>,
-    enqueued_ms: Option<u64>,
+    #[serde(default)]
+    envelope: Envelope,
 }
 
 /// Who shall be told that a job was taken care of.
-enum Holder<'a> {
+enum Holder {
     /// The broker: the message is in hand.
-    Broker(&'a Delivery),
+    Broker(Box<Delivery>),
     /// The ledger: its message is acknowledged.
     Ledger,
+}
+
+/// A job's id is at work in this process, until this is dropped.
+struct AtWork {
+    service: Arc<Service>,
+    id: String,
+}
+
+/// A message of a tenant is in this worker, until this is dropped.
+struct Present {
+    service: Arc<Service>,
+    tenant: String,
 }
 
 /// What stops handling a job in the middle; it comes again.
@@ -86,25 +161,29 @@ enum Interrupted {
 }
 
 impl Service {
-    /// A service that holds at most eight jobs per slot in hand.
-    pub fn new(
-        worker: Arc<Worker>,
-        broker: Arc<dyn Broker>,
-        presets: BTreeMap<String, Recipe>,
-        stores: Vec<String>,
-        slots: usize,
-    ) -> Arc<Self> {
-        let in_hand_most = u32::try_from(slots.max(1) * 8).unwrap_or(64);
+    /// A service on these parts.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let hands_most = u32::try_from(parts.slots.max(1) * 2 + 2).unwrap_or(1024);
+        let held_most = parts.broker.most_held();
         Arc::new(Self {
-            worker,
-            broker,
-            presets,
-            stores,
-            hands: Arc::new(Semaphore::new(in_hand_most as usize)),
-            in_hand_most,
+            worker: parts.worker,
+            broker: parts.broker,
+            presets: parts.presets,
+            stores: parts.stores,
+            turns: Mutex::default(),
+            tenancy: Mutex::new(Tenancy::new(parts.limits, parts.fairness, parts.window, parts.slots)),
+            next: Notify::new(),
+            hands: Arc::new(Semaphore::new(hands_most as usize)),
+            hands_most,
+            held: Arc::new(Semaphore::new(held_most as usize)),
+            held_most,
+            adopted: Arc::new(Semaphore::new(ADOPTED_MOST as usize)),
             draining: AtomicBool::new(false),
-            adopted: Mutex::default(),
+            stopping: Notify::new(),
+            at_work: Mutex::default(),
+            kept: Mutex::default(),
             ended: Notify::new(),
+            settled: Notify::new(),
         })
     }
 
@@ -115,21 +194,45 @@ impl Service {
         stop_now: impl Future<Output = ()>,
         deadline: Duration,
     ) {
-        let tasks = [
+        let takers = [
             tokio::spawn(Arc::clone(self).consume()),
             tokio::spawn(Arc::clone(self).adopt()),
+            tokio::spawn(Arc::clone(self).take_turns()),
+        ];
+        let keepers = [
             tokio::spawn(Arc::clone(self).keep_lease()),
             tokio::spawn(Arc::clone(self).keep_house()),
+            tokio::spawn(Arc::clone(self).keep_tenants()),
+            tokio::spawn(Arc::clone(self).keep_sidelines()),
         ];
-        stop.await;
+        let up = async {
+            self.broker.up().await;
+            tracing::info!("ready");
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = stop => {}
+            () = up => {}
+        }
         tracing::info!(
             in_the_air = self.worker.in_the_air(),
             deadline_s = deadline.as_secs(),
             "draining"
         );
         self.draining.store(true, Ordering::SeqCst);
+        self.stopping.notify_waiters();
+        let drained = async {
+            self.broker.rest().await;
+            // What is at the door now comes through it yet.
+            loop {
+                self.return_waiting().await;
+                if timeout(STRAGGLERS, self.empty_handed()).await.is_ok() {
+                    return;
+                }
+            }
+        };
         tokio::select! {
-            () = self.empty_handed() => {}
+            () = drained => {}
             () = stop_now => tracing::warn!("stopped during the drain"),
             () = sleep(deadline) => tracing::warn!("the drain deadline has passed"),
         }
@@ -137,165 +240,60 @@ impl Service {
         if timeout(RELEASE_TIME, self.empty_handed()).await.is_err() {
             tracing::error!("jobs are still in hand; they will be delivered again");
         }
-        for task in tasks {
+        for task in takers.iter().chain(&keepers) {
             task.abort();
         }
+        self.broker.close().await;
         if let Err(error) = self.worker.sign_off().await {
             tracing::warn!(%error, "not signed off; the lease will run out");
         }
     }
 
+    /// Gives everything back that was let in and has not begun. What the ledger keeps is anybody's when its lease is over.
+    async fn return_waiting(&self) {
+        let items = self.turns().take_all();
+        for item in items {
+            if let Holder::Broker(delivery) = &item.holder {
+                self.return_to_broker(delivery).await;
+            }
+        }
+    }
+
     async fn empty_handed(&self) {
-        // The semaphore is never closed.
-        let _ = self.hands.acquire_many(self.in_hand_most).await;
+        // The semaphores are never closed.
+        let _ = self.held.acquire_many(self.held_most).await;
+        let _ = self.adopted.acquire_many(ADOPTED_MOST).await;
+        let _ = self.hands.acquire_many(self.hands_most).await;
     }
 
     fn is_draining(&self) -> bool {
         self.draining.load(Ordering::SeqCst)
     }
 
-    /// Waits for a free hand, and until work may be taken; `None` when draining.
-    async fn free_hand(&self) -> Option<OwnedSemaphorePermit> {
+    /// Waits until work may be taken; `None` when draining.
+    async fn ready(&self) -> Option<()> {
         loop {
-            let hand = Arc::clone(&self.hands).acquire_owned().await.ok()?;
             if self.is_draining() {
                 return None;
             }
             if self.worker.readiness.why_not().is_none() {
-                return Some(hand);
+                return Some(());
             }
-            drop(hand);
-            sleep(NOT_READY).await;
+            let _ = timeout(NOT_READY, self.stopping.notified()).await;
         }
     }
 
-    /// Takes messages from the broker.
-    async fn consume(self: Arc<Self>) {
-        while let Some(hand) = self.free_hand().await {
-            // A message is taken only with a hand for it; while none comes, the hand is kept free for adopted jobs.
-            drop(hand);
-            let delivery = match self.broker.next().await {
-                Ok(delivery) => delivery,
-                Err(error) => {
-                    tracing::error!(%error, "no messages");
-                    sleep(NOT_READY).await;
-                    continue;
-                }
-            };
-            let Some(hand) = self.free_hand().await else {
-                self.return_to_broker(&delivery).await;
-                return;
-            };
-            let service = Arc::clone(&self);
-            tokio::spawn(async move {
-                if let Err(interrupted) = service.handle_delivery(&delivery).await {
-                    service.interrupted(&interrupted);
-                    // Not at once: what failed now would fail at once again.
-                    sleep(NOT_READY).await;
-                    service.return_to_broker(&delivery).await;
-                }
-                drop(hand);
-            });
-        }
+    fn turns(&self) -> MutexGuard<'_, Turns> {
+        // A panic while the lock was held leaves messages that are still true.
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes jobs that wait in the ledger.
-    async fn adopt(self: Arc<Self>) {
-        loop {
-            let _ = timeout(ADOPT_EVERY, self.ended.notified()).await;
-            let Some(hand) = self.free_hand().await else { return };
-            drop(hand);
-            // No more than can be taken in hand now: the others are anybody's.
-            let most = u32::try_from(self.hands.available_permits())
-                .unwrap_or(ADOPT_MOST)
-                .clamp(1, ADOPT_MOST);
-            let kept = match self.worker.ledger.adopt(&self.worker.id, most).await {
-                Ok(kept) => kept,
-                Err(error) => {
-                    self.interrupted(&error.into());
-                    continue;
-                }
-            };
-            for job in kept {
-                let Ok(hand) = Arc::clone(&self.hands).acquire_owned().await else {
-                    return;
-                };
-                if self.is_draining() {
-                    // Signing off frees what was adopted.
-                    return;
-                }
-                let service = Arc::clone(&self);
-                tokio::spawn(async move {
-                    let id = job.job.clone();
-                    service.adopted().insert(id.clone());
-                    if let Err(interrupted) = service.handle_kept(job).await {
-                        service.interrupted(&interrupted);
-                    }
-                    // One that was interrupted is anybody's again when its lease is over.
-                    service.adopted().remove(&id);
-                    drop(hand);
-                });
-            }
-        }
+    fn tenancy(&self) -> MutexGuard<'_, Tenancy> {
+        self.tenancy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The heartbeat, and nothing that could delay it: a worker that is late is taken for lost.
-    async fn keep_lease(self: Arc<Self>) {
-        let mut beat = interval(HEARTBEAT);
-        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            beat.tick().await;
-            if let Err(error) = self.beat().await {
-                self.interrupted(&error.into());
-            }
-        }
-    }
-
-    async fn beat(&self) -> Result<(), LedgerError> {
-        self.worker.beat().await?;
-        let jobs: Vec<String> = self.adopted().iter().cloned().collect();
-        self.worker.ledger.hold(&self.worker.id, &jobs).await
-    }
-
-    fn adopted(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        // A panic while the lock was held leaves a set of ids that is still true.
-        self.adopted.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Burials, tidying, and the way back to being ready.
-    async fn keep_house(self: Arc<Self>) {
-        let mut look = interval(HEARTBEAT);
-        let mut tidy = interval(TIDY_EVERY);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                _ = look.tick() => self.look_around().await,
-                _ = tidy.tick() => self.tidy().await,
-            }
-        }
-    }
-
-    async fn look_around(&self) {
-        if let Err(error) = self.worker.bury_the_dead().await {
-            tracing::error!(%error, "lost workers could not be buried");
-        }
-        // Ready again where the ledger answers and a known good image converts.
-        let sick = self.worker.readiness.why_not().is_some();
-        if sick && self.worker.beat().await.is_ok() && self.worker.control().await == Control::Converted {
-            tracing::info!("ready again");
-            self.worker.readiness.ready();
-        }
-    }
-
-    async fn tidy(&self) {
-        match self.worker.ledger.tidy().await {
-            Ok(0) => {}
-            Ok(rows) => tracing::debug!(rows, "ledger tidied"),
-            Err(error) => self.interrupted(&error.into()),
-        }
-        if let Err(error) = self.broker.tidy().await {
-            tracing::error!(%error, "spool");
-        }
+    fn kept(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The job comes again; a ledger that fails takes this worker out until it answers.
@@ -312,138 +310,50 @@ impl Service {
         }
     }
 
-    async fn handle_delivery(&self, delivery: &Delivery) -> Result<(), Interrupted> {
-        let stores: Vec<&str> = self.stores.iter().map(String::as_str).collect();
-        let parsed = Job::parse(&delivery.body, &self.presets, &stores);
-        let (id, tenant) = match &parsed {
-            Ok(job) => (job.job.clone(), job.tenant.clone()),
-            Err(invalid) => match &invalid.sender {
-                Some(sender) => sender.clone(),
-                None => return Ok(self.broker.set_aside(delivery, &invalid.problem).await?),
-            },
-        };
-        match self.worker.ledger.arrival(&id).await? {
-            // Whoever uses somebody else's id is not answered with somebody else's result, and changes nothing about it.
-            Arrival::Ended(report) if report.tenant != tenant => self.id_is_taken(delivery).await,
-            Arrival::Waiting(owner) if owner != tenant => self.id_is_taken(delivery).await,
-            Arrival::Ended(report) => {
-                self.publish(*report).await?;
-                Ok(self.broker.acknowledge(delivery).await?)
-            }
-            Arrival::Waiting(_) => Ok(self.broker.acknowledge(delivery).await?),
-            Arrival::New => match parsed {
-                Ok(job) => {
-                    let kept = Kept {
-                        job,
-                        digest: None,
-                        enqueued_ms: delivery.enqueued_ms,
-                    };
-                    self.settle(kept, 0, Holder::Broker(delivery)).await
-                }
-                Err(invalid) => {
-                    tracing::warn!(problem = invalid.problem, "invalid job");
-                    self.conclude(self.worker.invalid(&id, &tenant, &invalid), &Holder::Broker(delivery))
-                        .await
-                }
-            },
+    /// Counts a message as its tenant's.
+    fn came(self: &Arc<Self>, tenant: &str) -> Present {
+        self.tenancy().came(tenant);
+        Present {
+            service: Arc::clone(self),
+            tenant: tenant.to_owned(),
         }
     }
 
-    async fn id_is_taken(&self, delivery: &Delivery) -> Result<(), Interrupted> {
-        let why = "job: this id belongs to a job of another tenant";
-        tracing::warn!(why, "a message is set aside");
-        Ok(self.broker.set_aside(delivery, why).await?)
-    }
-
-    async fn handle_kept(&self, job: KeptJob) -> Result<(), Interrupted> {
-        if !matches!(self.worker.ledger.arrival(&job.job).await?, Arrival::Waiting(_)) {
-            return Ok(());
-        }
-        match serde_json::from_value(job.message) {
-            Ok(kept) => self.settle(kept, job.tries, Holder::Ledger).await,
-            Err(error) => {
-                // Somebody edited the row: its sender is told all the same.
-                let id = job.job;
-                tracing::error!(job = id, %error, "a waiting job cannot be read from the ledger");
-                let report =
-                    self.worker
-                        .unreadable(&id, &job.tenant, &format!("the ledger's row cannot be read: {error}"));
-                self.conclude(report, &Holder::Ledger).await
+    /// Waits until nobody else in this process works on the job.
+    async fn begin(self: &Arc<Self>, id: &str) -> AtWork {
+        loop {
+            let ended = self.ended.notified();
+            let mine = self
+                .at_work
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(id.to_owned());
+            if mine {
+                return AtWork {
+                    service: Arc::clone(self),
+                    id: id.to_owned(),
+                };
             }
+            let _ = timeout(NOT_READY, ended).await;
         }
-    }
-
-    async fn settle(&self, mut kept: Kept, tries: u32, holder: Holder<'_>) -> Result<(), Interrupted> {
-        let queued_ms = kept.enqueued_ms.map(|since| clock::unix_ms().saturating_sub(since));
-        let (delay, tries) = match self.worker.settle(&kept.job, kept.digest.as_ref()).await {
-            Step::Ended(report) => return self.conclude(Report { queued_ms, ..*report }, &holder).await,
-            Step::Wait(digest) => {
-                kept.digest = Some(digest);
-                (COPY_WAIT, tries)
-            }
-            Step::Retry(Retry::Ledger(error)) => return Err(error.into()),
-            // Runs alone next, and at once.
-            Step::Retry(Retry::Strike(_)) => (Duration::ZERO, tries),
-            // Not the job's doing, and not worth a rung: it starts over, here or elsewhere.
-            Step::Retry(Retry::Attempt(_)) if self.is_draining() => (Duration::ZERO, tries),
-            Step::Retry(retry) => match LADDER.get(tries as usize) {
-                Some(delay) => {
-                    tracing::warn!(job = kept.job.job, %retry, tries, delay_s = delay.as_secs(), "tried again later");
-                    (*delay, tries + 1)
-                }
-                None => {
-                    let report = self.worker.give_up(&kept.job, reason_of(&retry), &retry.to_string());
-                    return self.conclude(Report { queued_ms, ..report }, &holder).await;
-                }
-            },
-        };
-        self.keep(&kept, tries, delay).await?;
-        match holder {
-            Holder::Broker(delivery) => Ok(self.broker.acknowledge(delivery).await?),
-            Holder::Ledger => Ok(()),
-        }
-    }
-
-    async fn keep(&self, kept: &Kept, tries: u32, delay: Duration) -> Result<(), Interrupted> {
-        let message = serde_json::to_value(kept).map_err(|error| BrokerError {
-            place: "message".to_owned(),
-            problem: error.to_string(),
-        })?;
-        let job = KeptJob {
-            job: kept.job.job.clone(),
-            tenant: kept.job.tenant.clone(),
-            message,
-            tries,
-        };
-        Ok(self.worker.ledger.park(&job, kept.digest.as_ref(), delay).await?)
-    }
-
-    /// Report written, result published, then the message acknowledged. What the ledger keeps is published first: it comes
-    /// again until it is marked as ended.
-    async fn conclude(&self, report: Report, holder: &Holder<'_>) -> Result<(), Interrupted> {
-        match holder {
-            Holder::Broker(delivery) => {
-                let report = self.worker.ledger.end(&report).await?;
-                self.publish(report).await?;
-                self.broker.acknowledge(delivery).await?;
-            }
-            Holder::Ledger => {
-                self.publish(report.clone()).await?;
-                self.worker.ledger.end(&report).await?;
-            }
-        }
-        self.ended.notify_one();
-        Ok(())
-    }
-
-    async fn publish(&self, report: Report) -> Result<(), BrokerError> {
-        self.broker.publish(&Event::of(report, clock::now())).await
     }
 }
 
-fn reason_of(retry: &Retry) -> Reason {
-    match retry {
-        Retry::Store(_) => Reason::Store,
-        Retry::Strike(_) | Retry::Attempt(_) | Retry::Ledger(_) => Reason::Unavailable,
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        let service = &self.service;
+        service
+            .at_work
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.id);
+        service.kept().remove(&self.id);
+        service.ended.notify_waiters();
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.service.tenancy().went(&self.tenant);
     }
 }

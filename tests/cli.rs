@@ -9,8 +9,12 @@
 mod cli {
     mod configuration;
     mod convert;
+    mod dead;
+    mod fair;
     mod loss;
     mod quarantine;
+    mod reload;
     mod serve;
+    mod tenant;
     mod world;
 }

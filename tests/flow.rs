@@ -10,15 +10,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use lazaret::admission::Budget;
 use lazaret::job::{Job, Source};
 use lazaret::ledger::sqlite::{Sqlite, Tuning};
-use lazaret::pipeline::{Retry, Setup, Sources, Step, Stores, Worker};
+use lazaret::pipeline::{Retry, Setup, Sources, Step, Stores, Terms, Worker};
 use lazaret::quarantine::State;
 use lazaret::recipe::{Recipe, Rendition};
 use lazaret::sandbox::Sandbox;
 use lazaret::sandbox::layers::Policy;
-use lazaret::sandbox::limits::Limits;
+use lazaret::sandbox::limits::{Ceiling, Limits};
 use lazaret::specimens::{Keep, Specimens};
 use lazaret::store::{Access, Store};
 use lazaret::verdict::{Reason, Status};
@@ -117,6 +118,35 @@ async fn a_verdict_that_the_ledger_cannot_take_is_written_later() {
     );
     let again = ended(worker.settle(&bomb, None).await);
     assert_eq!(again, (Status::Quarantined, Some(Reason::Cpu), true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_probation_declines_is_not_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    let worker = worker(folder.path(), this_program()).await;
+    let photo = job("valid/photos/rocket.bmp");
+    let within = |ceiling| Terms {
+        ceiling: Some(ceiling),
+        most_in_flight: None,
+    };
+    let small = within(Ceiling {
+        work: 1000,
+        memory: ByteSize::mib(256),
+    });
+    let declined = (Status::Refused, Some(Reason::TenantOverLimit), false);
+    assert_eq!(ended(worker.settle_within(small, &photo, None).await), declined);
+    let entries = worker
+        .ledger
+        .entries(&lazaret::ledger::Filter::default())
+        .await
+        .unwrap();
+    assert!(entries.is_empty(), "{entries:?}");
+    let ample = within(lazaret::tenants::probation::CEILING);
+    let converted = (Status::Converted, None, false);
+    assert_eq!(ended(worker.settle_within(ample, &photo, None).await), converted);
+    // What is made already costs nothing: nobody is kept from it.
+    let again = (Status::Converted, None, true);
+    assert_eq!(ended(worker.settle_within(small, &photo, None).await), again);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,7 @@ mod ledger {
     mod jobs;
     mod quarantine;
     mod sqlite;
+    mod tenants;
     mod world;
 
     /// Makes a test of each promise, in a fresh world of a store.
@@ -67,13 +68,20 @@ mod ledger {
                 a_job_is_new_then_waits_then_ended,
                 the_first_report_counts,
                 an_ended_job_cannot_be_parked,
+                a_claimed_digest_that_is_listed_ends_its_job,
+                a_claimed_digest_opens_no_other_door,
+                a_job_that_waits_is_not_refused_by_its_claim,
+                of_many_claims_at_once_each_job_ends_once,
+                of_many_endings_at_once_one_counts,
                 a_delay_is_kept,
                 two_workers_never_adopt_one_job,
                 copies_of_a_running_upload_are_not_adopted,
                 copies_do_not_hide_those_behind_them,
+                a_tenant_that_is_kept_out_makes_room,
                 an_adopted_job_is_free_after_a_lease,
                 an_adopted_job_is_held_for_as_long_as_it_is_in_hand,
                 a_lost_workers_jobs_are_free,
+                a_job_that_failed_is_reopened,
                 old_history_is_dropped_and_strikes_are_kept,
             }
             quarantine {
@@ -87,6 +95,25 @@ mod ledger {
                 an_export_comes_in_as_it_went_out,
                 an_import_keeps_what_is_stricter,
                 an_import_is_all_or_none,
+            }
+            tenants {
+                a_standing_is_what_operators_made_of_it,
+                every_change_of_a_standing_has_its_audit_row,
+                changes_are_read_from_where_one_left_off,
+                an_unblocked_tenants_jobs_are_due_at_once,
+                use_adds_up_in_the_fleet_by_minute_and_day,
+                concurrent_charges_lose_nothing,
+                a_sideline_is_one_tenants_for_a_lease,
+                a_tenant_finds_its_sideline_again,
+                sidelines_that_are_not_empty_are_kept,
+                sidelines_are_leased_once,
+                one_bomb_too_many_is_probation,
+                bombs_an_hour_apart_do_not_add_up,
+                probation_lasts_until_an_hour_of_quiet,
+                a_bomb_counts_for_whoever_sent_it_first,
+                losses_that_convict_count_too,
+                a_tenant_runs_no_more_than_it_may,
+                tenants_are_listed_with_what_they_have,
             }
         }
     }

@@ -4,6 +4,8 @@
 //! file per job, `dead` what made no sense. A worker's folder in `cur` is locked for as long as it lives; whoever finds one
 //! that can be locked puts its messages back.
 
+mod dead;
+
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -13,9 +15,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use clap::ValueEnum;
 
-use super::{Broker, BrokerError, Delivery};
+pub use dead::DeadFolder;
+
+use super::{Broker, BrokerError, Delivery, Envelope, Lane, Moved, Sidelines, Token};
 use crate::clock::{self, Stopwatch};
 use crate::event::Event;
 use crate::job::MAX_BODY;
@@ -41,22 +44,25 @@ const LOCK: &str = ".lock";
 /// Folders of a spool.
 pub(crate) const FOLDERS: [&str; 6] = ["tmp", "new", "cur", "done", "results", "dead"];
 
-/// A job queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Lane {
-    /// Somebody waits for it.
-    Interactive,
-    /// Nobody does.
-    Bulk,
+/// A name that sorts by lane and time, says how often the message was requeued, and is used once.
+fn message_name(lane: Lane, requeued: u32) -> String {
+    let again = match requeued {
+        0 => String::new(),
+        count => format!("-r{count}"),
+    };
+    format!(
+        "{}-{:013}-{}{again}",
+        prefix(lane),
+        clock::unix_ms(),
+        uuid::Uuid::now_v7().simple()
+    )
 }
 
-impl Lane {
-    /// Sorts interactive jobs before bulk ones.
-    fn prefix(self) -> char {
-        match self {
-            Self::Interactive => '1',
-            Self::Bulk => '2',
-        }
+/// Sorts interactive jobs before bulk ones.
+fn prefix(lane: Lane) -> char {
+    match lane {
+        Lane::Interactive | Lane::Suspect => '1',
+        Lane::Bulk => '2',
     }
 }
 
@@ -70,7 +76,11 @@ pub struct Spool {
 #[derive(Debug)]
 pub struct SpoolConsumer {
     hand: Arc<Hand>,
+    /// A message that is being taken: whoever stops waiting for it loses nothing.
+    taking: tokio::sync::Mutex<Option<Taking>>,
 }
+
+type Taking = tokio::task::JoinHandle<io::Result<Option<Delivery>>>;
 
 /// A worker's folder in `cur`, and what it knows of `new`.
 #[derive(Debug)]
@@ -80,6 +90,7 @@ struct Hand {
     ahead: Mutex<Ahead>,
     dropped: Mutex<Option<Stopwatch>>,
     lock: Mutex<File>,
+    most_held: u32,
 }
 
 /// Names seen in `new`, first one first.
@@ -104,13 +115,8 @@ impl Spool {
 
     /// Enqueues a message, durably.
     pub fn submit(&self, body: &[u8], lane: Lane) -> Result<(), BrokerError> {
-        let name = format!(
-            "{}-{:013}-{}",
-            lane.prefix(),
-            clock::unix_ms(),
-            uuid::Uuid::now_v7().simple()
-        );
-        self.write("new", &name, body).map_err(|error| self.error(error))
+        self.write("new", &message_name(lane, 0), body)
+            .map_err(|error| self.error(error))
     }
 
     /// The result of a job, once there is one.
@@ -124,8 +130,8 @@ impl Spool {
         }
     }
 
-    /// Takes part as a worker.
-    pub fn consume(&self, worker: &WorkerId) -> Result<SpoolConsumer, BrokerError> {
+    /// Takes part as a worker, with at most so many messages in hand.
+    pub fn consume(&self, worker: &WorkerId, most_held: u16) -> Result<SpoolConsumer, BrokerError> {
         let folder = self.folder.join("cur").join(&worker.0);
         let lock = self.make_hand(&folder).map_err(|error| self.error(error))?;
         Ok(SpoolConsumer {
@@ -135,7 +141,9 @@ impl Spool {
                 ahead: Mutex::default(),
                 dropped: Mutex::default(),
                 lock: Mutex::new(lock),
+                most_held: u32::from(most_held.max(1)),
             }),
+            taking: tokio::sync::Mutex::default(),
         })
     }
 
@@ -197,8 +205,8 @@ impl Hand {
         match read_message(&mine) {
             Ok(Ok(body)) => Ok(Some(Delivery {
                 body,
-                enqueued_ms: enqueued(&name),
-                token: name,
+                envelope: envelope(&name),
+                token: Token::File(name),
             })),
             Ok(Err(why)) => {
                 tracing::warn!(message = name, why, "set aside unread");
@@ -349,9 +357,29 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// When a message was enqueued, from its name.
-fn enqueued(name: &str) -> Option<u64> {
-    name.split('-').nth(1)?.parse().ok()
+/// A message's lane, when it was enqueued, and how often it was requeued: its name tells.
+fn envelope(name: &str) -> Envelope {
+    Envelope {
+        lane: if name.starts_with(prefix(Lane::Bulk)) {
+            Lane::Bulk
+        } else {
+            Lane::Interactive
+        },
+        enqueued_ms: name.split('-').nth(1).and_then(|since| since.parse().ok()),
+        requeued: name
+            .rsplit_once("-r")
+            .and_then(|(_, count)| count.parse().ok())
+            .unwrap_or_default(),
+        ..Envelope::default()
+    }
+}
+
+/// The file that a delivery is.
+fn file_of(delivery: &Delivery) -> Option<String> {
+    match &delivery.token {
+        Token::File(name) => Some(name.clone()),
+        Token::Delivery(_) => None,
+    }
 }
 
 impl SpoolConsumer {
@@ -367,20 +395,53 @@ impl SpoolConsumer {
             .flatten()
             .map_err(|error| self.hand.spool.error(error))
     }
+
+    async fn move_to(&self, folder: &'static str, delivery: &Delivery) -> Result<(), BrokerError> {
+        let Some(name) = file_of(delivery) else { return Ok(()) };
+        self.with_hand(move |hand| hand.move_to(folder, &name)).await
+    }
 }
 
 #[async_trait]
 impl Broker for SpoolConsumer {
+    async fn reached(&self) {}
+
+    async fn up(&self) {}
+
     async fn next(&self) -> Result<Delivery, BrokerError> {
+        let mut taking = self.taking.lock().await;
         loop {
-            if let Some(delivery) = self.with_hand(Hand::take).await? {
+            let hand = Arc::clone(&self.hand);
+            let taken = taking.get_or_insert_with(|| tokio::task::spawn_blocking(move || hand.take()));
+            let taken = taken.await;
+            *taking = None;
+            let taken = taken.map_err(io::Error::other).flatten();
+            if let Some(delivery) = taken.map_err(|error| self.hand.spool.error(error))? {
                 return Ok(delivery);
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 
-    async fn publish(&self, event: &Event) -> Result<(), BrokerError> {
+    fn most_held(&self) -> u32 {
+        self.hand.most_held
+    }
+
+    async fn rest(&self) {
+        let mut taking = self.taking.lock().await;
+        let Some(taken) = taking.take() else { return };
+        if let Ok(Ok(Some(delivery))) = taken.await
+            && let Err(error) = self.give_back(&delivery).await
+        {
+            tracing::error!(%error, "a message stays in hand until this worker is gone");
+        }
+    }
+
+    fn holds(&self, _delivery: &Delivery) -> bool {
+        true
+    }
+
+    async fn publish(&self, event: &Event, _envelope: &Envelope) -> Result<(), BrokerError> {
         let json = serde_json::to_vec(event).map_err(|error| self.hand.spool.error(error.into()))?;
         let name = format!("{}.json", event.data.job);
         self.with_hand(move |hand| hand.spool.write("results", &name, &json))
@@ -388,19 +449,53 @@ impl Broker for SpoolConsumer {
     }
 
     async fn acknowledge(&self, delivery: &Delivery) -> Result<(), BrokerError> {
-        let name = delivery.token.clone();
-        self.with_hand(move |hand| hand.move_to("done", &name)).await
+        self.move_to("done", delivery).await
     }
 
     async fn give_back(&self, delivery: &Delivery) -> Result<(), BrokerError> {
-        let name = delivery.token.clone();
-        self.with_hand(move |hand| hand.move_to("new", &name)).await
+        self.move_to("new", delivery).await
     }
 
     async fn set_aside(&self, delivery: &Delivery, why: &str) -> Result<(), BrokerError> {
-        let (name, why) = (delivery.token.clone(), why.to_owned());
+        let Some(name) = file_of(delivery) else { return Ok(()) };
+        let why = why.to_owned();
         self.with_hand(move |hand| hand.set_aside(&name, &why)).await
     }
+
+    async fn keep_failed(&self, body: &[u8], envelope: &Envelope, why: &str) -> Result<(), BrokerError> {
+        let name = message_name(envelope.lane, envelope.requeued);
+        let (body, why) = (body.to_owned(), why.to_owned());
+        self.with_hand(move |hand| {
+            hand.spool.write("dead", &format!("{name}.why"), why.as_bytes())?;
+            hand.spool.write("dead", &name, &body)
+        })
+        .await
+    }
+
+    async fn put_off(&self, _delivery: &Delivery, _rung: usize, _tries: u32) -> Result<Moved, BrokerError> {
+        Ok(Moved::NoSuchPlace)
+    }
+
+    async fn put_aside(&self, _delivery: &Delivery, _line: u8) -> Result<Moved, BrokerError> {
+        Ok(Moved::NoSuchPlace)
+    }
+
+    fn sidelines(&self) -> u8 {
+        0
+    }
+
+    fn attend(&self, _sidelines: Sidelines) {}
+
+    async fn depth(&self, _line: u8) -> Result<u64, BrokerError> {
+        Ok(0)
+    }
+
+    async fn told(&self) {
+        // The ledger is asked every second; nobody is faster on one host.
+        std::future::pending().await
+    }
+
+    async fn close(&self) {}
 
     async fn tidy(&self) -> Result<(), BrokerError> {
         self.with_hand(|hand| hand.take_back().and_then(|()| hand.drop_old()))

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use bytesize::ByteSize;
 use clap::Args;
 
-use super::{Ending, Failure, place};
+use super::{Ending, Failure, broker, place};
+use crate::admission::Budget;
 use crate::config::{Address, Config};
 use crate::job::STAGING;
 use crate::ledger::Ledger;
@@ -17,9 +18,9 @@ use crate::sandbox::doctor::{Examination, Finding};
 
 /// Check configuration files: unknown keys, sense across fields, this host, and what would run.
 ///
-/// Takes the path that a restart takes, without taking work and without making anything: looks at every place, opens the ledger where
-/// there is one, and proves the sandbox. What would fail then fails now: with 78 on the first file that is wrong, with 1 where the
-/// ledger or the sandbox is.
+/// Takes the path that a restart takes, without taking work and without making anything: looks at every place, at RabbitMQ and what it
+/// must have, opens the ledger where there is one, and proves the sandbox. What would fail then fails now: with 78 on the first file that
+/// is wrong, with 1 where the broker, the ledger or the sandbox is.
 #[derive(Debug, Args)]
 pub struct Check {
     /// Files to check.
@@ -30,17 +31,40 @@ pub struct Check {
 impl Check {
     pub(super) async fn run(self) -> Result<Ending, Failure> {
         for file in &self.files {
-            let config = Config::load(file)?;
-            let staging = tempfile::tempdir().map_err(Failure::other)?;
-            let sandbox = sandbox(&config, staging.path());
-            place::fits_this_host(&config, sandbox.budget.total())?;
-            ground::look(&config)?;
-            open_ledger(&config).await?;
-            let examination = place::prove(&sandbox, "would not consume").await?;
-            report(file, &config, sandbox.budget.total(), &examination);
+            let checked = examine(file, None).await?;
+            report(file, &checked.config, checked.budget, &checked.examination);
         }
         Ok(Ending::Well)
     }
+}
+
+/// A configuration that would run here.
+pub(super) struct Checked {
+    pub(super) config: Config,
+    /// Memory budget of this host, in bytes.
+    budget: u64,
+    examination: Examination,
+}
+
+/// Takes the path that a start takes, and makes nothing; within a memory budget, or else that of the host now.
+pub(super) async fn examine(file: &Path, budget: Option<Budget>) -> Result<Checked, Failure> {
+    let config = Config::load(file)?;
+    let staging = tempfile::tempdir().map_err(Failure::other)?;
+    let mut sandbox = sandbox(&config, staging.path());
+    if let Some(budget) = budget {
+        sandbox.budget = budget;
+    }
+    let budget = sandbox.budget.total();
+    place::fits_this_host(&config, budget)?;
+    ground::look(&config)?;
+    broker::look(&config).await?;
+    open_ledger(&config).await?;
+    let examination = place::prove(&sandbox, "would not consume").await?;
+    Ok(Checked {
+        config,
+        budget,
+        examination,
+    })
 }
 
 /// The sandbox as `serve` would have it; with a folder of its own, where the store of renditions is still to be made.
@@ -68,7 +92,11 @@ fn report(file: &Path, config: &Config, budget: u64, examination: &Examination) 
     let made = |path: &Path| if path.exists() { "" } else { " (will be made)" };
     let ceiling = config.limits.ceiling();
     println!("{}: good", file.display());
-    println!("  broker      {}{}", config.broker, made(config.broker.path()));
+    println!(
+        "  broker      {}{}",
+        config.broker,
+        config.broker.folder().map_or("", made)
+    );
     println!("  ledger      {}{}", config.ledger, made(config.ledger.path()));
     for (name, address) in &config.stores {
         println!("  store       {name} = {address}{}", made(address.path()));

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::signal::unix::SignalKind;
 use tokio::time::{interval, sleep};
 
-use super::place::{PlaceArguments, sign_on};
+use super::place::{PlaceArguments, sandbox, sign_on};
 use super::recipe::RecipeArguments;
 use super::{Ending, Failure, show};
 use crate::clock::Stopwatch;
@@ -67,7 +67,7 @@ impl Convert {
         if let Some(out) = &self.out {
             fs::create_dir_all(out).map_err(|error| Failure::Other(format!("{}: {error}", out.display())))?;
         }
-        let worker = sign_on(&config, Sources::Paths).await?;
+        let worker = sign_on(&config, Sources::Paths, sandbox(&config, None)?).await?;
         let heartbeat = tokio::spawn(heartbeat(Arc::clone(&worker)));
         let stop = tokio::spawn(stop_on_signal(Arc::clone(&worker)));
 
@@ -175,7 +175,7 @@ async fn settle(worker: &Arc<Worker>, job: &Job) -> Result<Report, Failure> {
     loop {
         match worker.settle(job, digest.as_ref()).await {
             Step::Ended(report) => return Ok(*report),
-            Step::Wait(found) => {
+            Step::Wait(found) | Step::Crowded(found) => {
                 digest = Some(found);
                 sleep(wait.mul_f64(0.5 + fastrand::f64())).await;
                 wait = (wait * 2).min(LOOK_AGAIN);

@@ -22,7 +22,9 @@ pub struct Doctor {
 impl Doctor {
     pub(super) async fn run(self) -> Result<Ending, Failure> {
         let config = self.place.config()?;
-        let examination = doctor::examine(&sandbox(&config)?).await.map_err(Failure::other)?;
+        let examination = doctor::examine(&sandbox(&config, None)?)
+            .await
+            .map_err(Failure::other)?;
         if self.json {
             for check in &examination.checks {
                 show::line(&serde_json::json!(check))?;

@@ -8,6 +8,7 @@ use bytesize::ByteSize;
 use clap::Args;
 
 use super::Failure;
+use crate::admission::Budget;
 use crate::config::{Address, Config, ConfigError, LedgerAddress, StoreAddress};
 use crate::ledger::Ledger;
 use crate::ledger::sqlite::Sqlite;
@@ -111,10 +112,13 @@ pub(super) fn is_source(name: &str) -> bool {
     !matches!(name, "renditions" | "specimens")
 }
 
-/// The sandbox of a configuration on this host.
-pub(super) fn sandbox(config: &Config) -> Result<Sandbox, Failure> {
+/// The sandbox of a configuration on this host, within a memory budget; none: that of the host now.
+pub(super) fn sandbox(config: &Config, budget: Option<Budget>) -> Result<Sandbox, Failure> {
     let renditions = open_store(config, "renditions")?;
-    let sandbox = Sandbox::new(config.sandbox.clone(), config.limits.clone(), renditions.staging());
+    let mut sandbox = Sandbox::new(config.sandbox.clone(), config.limits.clone(), renditions.staging());
+    if let Some(budget) = budget {
+        sandbox.budget = budget;
+    }
     fits_this_host(config, sandbox.budget.total())?;
     Ok(sandbox)
 }
@@ -149,8 +153,7 @@ pub(super) fn fits_this_host(config: &Config, budget: u64) -> Result<(), ConfigE
 }
 
 /// Signs a worker on.
-pub(super) async fn sign_on(config: &Config, sources: Sources) -> Result<Arc<Worker>, Failure> {
-    let sandbox = sandbox(config)?;
+pub(super) async fn sign_on(config: &Config, sources: Sources, sandbox: Sandbox) -> Result<Arc<Worker>, Failure> {
     let stores = Stores {
         sources,
         renditions: Arc::new(open_store(config, "renditions")?),

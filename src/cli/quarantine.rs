@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::place::{PlaceArguments, open_ledger};
+use super::why::Why;
 use super::{Ending, Failure, show};
 use crate::clock;
 use crate::digest::Digest;
@@ -94,16 +95,6 @@ struct Act {
     digests: Vec<String>,
     #[command(flatten)]
     reason: Why,
-}
-
-#[derive(Debug, Args)]
-struct Why {
-    /// Why, for the audit trail.
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    why: String,
-    /// Who, for the audit trail [default: the user's name].
-    #[arg(long, value_name = "NAME", env = "USER", default_value = "operator", hide_env = true)]
-    who: String,
 }
 
 /// One line of an export.
@@ -244,15 +235,6 @@ fn print_dossier(dossier: &Dossier) {
             record.after.word(),
             show::harmless(&record.why, 200)
         );
-    }
-}
-
-impl Why {
-    fn operator(self) -> Operator {
-        Operator {
-            who: self.who,
-            why: self.why,
-        }
     }
 }
 

@@ -1,23 +1,31 @@
 //! `lazaret serve`: the worker.
 
+mod generation;
+mod signals;
+
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
-use tokio::signal::unix::SignalKind;
+use tokio::time::timeout;
 
-use super::place::{open_sources, prove, sandbox, sign_on};
-use super::{Ending, Failure, signalled};
-use crate::broker::spool::Spool;
-use crate::config::{Address, Config};
-use crate::pipeline::Sources;
-use crate::service::Service;
+use super::{Ending, Failure, check};
+use crate::config::Config;
 use crate::telemetry;
+
+use generation::Generation;
+use signals::{Signals, Told};
+
+/// How long the broker of a new configuration may take to answer, before the old one stays.
+const BROKER_ANSWERS: Duration = Duration::from_secs(20);
 
 /// Run the worker: take jobs, convert, answer.
 ///
 /// Proves its sandbox first, and takes nothing where a required guard does not hold. TERM or INT drains: running attempts may
 /// end within worker.drain; a second signal ends at once. What was not finished is delivered again.
+///
+/// HUP reads the configuration again. It is checked as `lazaret check` does, the sandbox is proven under it, its stores, ledger and broker are
+/// opened; only then the worker drains and goes on under it. Where anything of that fails, the old configuration stays, and the log says why.
 #[derive(Debug, Args)]
 pub struct Serve {
     /// The configuration; `lazaret config example` prints one.
@@ -29,37 +37,63 @@ impl Serve {
     pub(super) async fn run(self) -> Result<Ending, Failure> {
         let config = Config::load(&self.config)?;
         telemetry::start(config.log);
-        let sources = open_sources(&config)?;
-        let stores = sources.keys().cloned().collect();
-        prove(&sandbox(&config)?, "not consuming").await?;
-
-        let worker = sign_on(&config, Sources::Stores(sources)).await?;
-        let spool = Spool::open(config.broker.path()).map_err(Failure::other)?;
-        let broker = Arc::new(spool.consume(&worker.id).map_err(Failure::other)?);
-        let service = Service::new(Arc::clone(&worker), broker, config.recipes(), stores, config.slots());
-        tracing::info!(
-            worker = worker.id.0,
-            broker = %config.broker,
-            ledger = %config.ledger,
-            slots = config.slots(),
-            memory_budget_bytes = worker.sandbox.budget.total(),
-            "ready"
-        );
-        let stop = [SignalKind::terminate(), SignalKind::interrupt()];
-        let hang_up = tokio::spawn(ignore_hang_up());
-        service
-            .run(signalled(&stop), signalled(&stop), config.worker.drain)
-            .await;
-        hang_up.abort();
+        let mut signals = Signals::listen();
+        let mut generation = Generation::found(config, None).await?;
+        while let Some(next) = self.until_replaced(&generation, &mut signals).await {
+            generation = next;
+            tracing::info!("goes on under the new configuration");
+        }
         tracing::info!("stopped");
         Ok(Ending::Well)
     }
-}
 
-/// A hang-up must not end a worker in the middle of its attempts.
-async fn ignore_hang_up() {
-    loop {
-        signalled(&[SignalKind::hangup()]).await;
-        tracing::warn!("HUP: the configuration is read at start only; restart to change it");
+    /// Runs a generation until it has drained; returns its successor, or none where the process is to end.
+    async fn until_replaced(&self, generation: &Generation, signals: &mut Signals) -> Option<Generation> {
+        let (mut successor, stop_now) = (None, signals.stop_now());
+        let stop = async {
+            while let Told::Reload = signals.next().await {
+                let found = tokio::select! {
+                    found = Box::pin(self.successor(generation)) => found,
+                    () = signals.stop() => return,
+                };
+                match found {
+                    Ok(next) => {
+                        successor = Some(next);
+                        return;
+                    }
+                    Err(failure) => {
+                        tracing::error!(%failure, "HUP: the new configuration is refused; the old one stays");
+                    }
+                }
+            }
+        };
+        generation.run(stop, stop_now).await;
+        match successor {
+            Some(next) if signals.is_stopping() => {
+                next.give_up().await;
+                None
+            }
+            successor => successor,
+        }
+    }
+
+    /// Everything of the new configuration, ready to take over.
+    async fn successor(&self, generation: &Generation) -> Result<Generation, Failure> {
+        tracing::info!(file = %self.config.display(), "HUP: reading the configuration again");
+        let config = check::examine(&self.config, Some(generation.budget())).await?.config;
+        if config.log != generation.config.log {
+            tracing::warn!("[log] takes effect at the next start");
+        }
+        let next = Generation::found(config, Some(generation.budget())).await?;
+        match timeout(BROKER_ANSWERS, next.broker.reached()).await {
+            Ok(()) => Ok(next),
+            Err(_) => {
+                next.give_up().await;
+                Err(Failure::Other(format!(
+                    "{} does not answer, or is not as it should be",
+                    next.config.broker
+                )))
+            }
+        }
     }
 }

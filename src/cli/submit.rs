@@ -1,32 +1,40 @@
 //! `lazaret submit`: put files into the upload store and enqueue a job for each.
 
-use std::collections::BTreeSet;
+mod desk;
+
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
+use tokio::signal::unix::SignalKind;
 use tokio::time::sleep;
 
 use super::recipe::RecipeArguments;
-use super::{Ending, Failure, show};
-use crate::broker::spool::{Lane, Spool};
-use crate::clock::{self, Stopwatch};
+use super::{Ending, Failure, show, signalled};
+use crate::broker::Lane;
+use crate::clock;
 use crate::config::{Address, Config};
-use crate::event::Event;
 use crate::job::{Body, Source, check_name};
 use crate::store::{Access, Store};
-use crate::verdict::Status;
+use crate::verdict::{Report, Status};
 
-/// How often results are looked for.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+use desk::{Answers, Desk};
 
 /// Put files into the upload store and enqueue a job for each.
+///
+/// The configuration is that of the workers: its store `uploads` takes the files, its broker (a spool or RabbitMQ) the jobs. Each job is
+/// safe in the broker before the next file is looked at. Without --wait, the jobs' ids are printed; with it, the verdicts, and a lost
+/// connection is opened again without a job run twice.
+///
+/// Ctrl-C and --timeout end the waiting and not the jobs.
 #[derive(Debug, Args)]
 pub struct Submit {
     /// Files to submit.
@@ -54,6 +62,15 @@ pub struct Submit {
     json: bool,
 }
 
+/// What ends the waiting.
+const STOP: [SignalKind; 2] = [SignalKind::interrupt(), SignalKind::terminate()];
+
+/// A job that was handed in.
+struct Submitted<'a> {
+    path: &'a Path,
+    job: String,
+}
+
 impl Submit {
     pub(super) async fn run(self) -> Result<Ending, Failure> {
         let config = Config::load(&self.config)?;
@@ -62,36 +79,46 @@ impl Submit {
         let recipe = self.recipe.recipe(&config.recipes())?;
         let uploads =
             Store::open("uploads", config.stores["uploads"].path(), Access::Shared).map_err(Failure::other)?;
-        let spool = Spool::open(config.broker.path()).map_err(Failure::other)?;
+        let answers = if self.wait { Answers::Wanted } else { Answers::Unwanted };
+        let mut desk = Desk::open(&config, answers).await?;
 
         let mut ending = Ending::Well;
         let mut jobs = Vec::new();
         for path in &self.paths {
-            match upload(path, config.limits.input).and_then(|(file, bytes)| put(&uploads, path, &file, bytes)) {
-                Ok(key) => {
-                    let body = self.body(key, recipe.clone().into());
-                    let json = serde_json::to_vec(&body).map_err(Failure::other)?;
-                    spool.submit(&json, self.lane).map_err(Failure::other)?;
-                    jobs.push((path, body.job));
-                }
+            let put = upload(path, config.limits.input).and_then(|(file, bytes)| put(&uploads, path, &file, bytes));
+            let key = match put {
+                Ok(key) => key,
                 Err(error) => {
-                    eprintln!("lazaret: {}: {error}", show::tail(&path.display().to_string(), 300));
-                    ending = Ending::NotAll;
+                    ending = complain(path, &error);
+                    continue;
                 }
+            };
+            let body = self.body(key, recipe.clone().into());
+            let json = serde_json::to_vec(&body).map_err(Failure::other)?;
+            if let Err(error) = desk.hand_in(&body.job, json, self.lane).await {
+                // The others would fare no better.
+                ending = complain(path, &error);
+                break;
             }
+            let job = Submitted { path, job: body.job };
+            if !self.wait {
+                self.print_id(&job)?;
+            }
+            jobs.push(job);
         }
         if !self.wait {
-            for (path, job) in jobs {
-                match self.json {
-                    true => println!("{}", json!({ "path": path.to_string_lossy(), "job": job })),
-                    false => println!("{job}  {}", show::harmless(&path.display().to_string(), 120)),
-                }
-            }
             return Ok(ending);
         }
-        match (self.wait_for(&spool, jobs).await?, ending) {
+        match (self.wait_for(desk, &jobs).await?, ending) {
             (Ending::Well, Ending::Well) => Ok(Ending::Well),
             _ => Ok(Ending::NotAll),
+        }
+    }
+
+    fn print_id(&self, Submitted { path, job }: &Submitted) -> Result<(), Failure> {
+        match self.json {
+            true => show::line(&json!({ "path": path.to_string_lossy(), "job": job })),
+            false => show::line(&format!("{job}  {}", show::harmless(&path.display().to_string(), 120))),
         }
     }
 
@@ -112,41 +139,47 @@ impl Submit {
     }
 
     /// Prints each result as it comes; a table for people at the end.
-    async fn wait_for(&self, spool: &Spool, jobs: Vec<(&PathBuf, String)>) -> Result<Ending, Failure> {
+    async fn wait_for(&self, mut desk: Desk, jobs: &[Submitted<'_>]) -> Result<Ending, Failure> {
         let progress = if jobs.len() > 1 {
             ProgressBar::new(jobs.len() as u64)
         } else {
             ProgressBar::hidden()
         };
-        let waited = Stopwatch::start();
-        let mut open: BTreeSet<usize> = (0..jobs.len()).collect();
-        let mut events: Vec<Option<Event>> = vec![None; jobs.len()];
-        while !open.is_empty() && waited.elapsed() < self.timeout {
-            for index in open.clone() {
-                let (path, job) = &jobs[index];
-                if let Some(event) = spool.result(job).map_err(Failure::other)? {
+        let paths: BTreeMap<&str, &Path> = jobs.iter().map(|job| (job.job.as_str(), job.path)).collect();
+        let mut reports: BTreeMap<String, Report> = BTreeMap::new();
+        let (mut deadline, mut stop) = (pin!(sleep(self.timeout)), pin!(signalled(&STOP)));
+        let mut cut_short = None;
+        while desk.open_jobs() > 0 && cut_short.is_none() {
+            tokio::select! {
+                event = desk.answer() => {
+                    let report = event?.data;
                     if self.json {
-                        let mut line = json!(event.data);
-                        line["path"] = json!(path.to_string_lossy());
-                        progress.suspend(|| println!("{line}"));
+                        let mut line = json!(report);
+                        line["path"] = json!(paths.get(report.job.as_str()).map(|path| path.to_string_lossy()));
+                        progress.suspend(|| show::line(&line))?;
                     }
-                    events[index] = Some(event);
-                    open.remove(&index);
+                    reports.insert(report.job.clone(), report);
                     progress.inc(1);
                 }
+                () = &mut deadline => {
+                    cut_short = Some(format!("gave up after {}", humantime::format_duration(self.timeout)));
+                }
+                () = &mut stop => cut_short = Some("interrupted".to_owned()),
             }
-            sleep(LOOK_AGAIN).await;
         }
         progress.finish_and_clear();
         if !self.json {
-            print_table(&jobs, &events)?;
+            print_table(jobs, &reports)?;
         }
-        let converted = |event: &Option<Event>| {
-            event
-                .as_ref()
-                .is_some_and(|event| event.data.status == Status::Converted)
-        };
-        Ok(if events.iter().all(converted) {
+        if let Some(why) = cut_short {
+            let open = desk.open_jobs();
+            eprintln!(
+                "lazaret: {why}: {open} of {} not answered; they stay enqueued",
+                jobs.len()
+            );
+        }
+        let converted = reports.values().filter(|report| report.status == Status::Converted);
+        Ok(if converted.count() == jobs.len() {
             Ending::Well
         } else {
             Ending::NotAll
@@ -199,15 +232,20 @@ fn put(uploads: &Store, path: &Path, file: &File, bytes: u64) -> io::Result<Stri
     Ok(key)
 }
 
-fn print_table(jobs: &[(&PathBuf, String)], events: &[Option<Event>]) -> Result<(), Failure> {
+fn complain(path: &Path, error: &dyn std::fmt::Display) -> Ending {
+    eprintln!("lazaret: {}: {error}", show::tail(&path.display().to_string(), 300));
+    Ending::NotAll
+}
+
+fn print_table(jobs: &[Submitted], reports: &BTreeMap<String, Report>) -> Result<(), Failure> {
     let mut table = show::table(&["file", "verdict", "", "detail"]);
-    for ((path, _), event) in jobs.iter().zip(events) {
+    for Submitted { path, job } in jobs {
         let path = show::tail(&path.display().to_string(), 60);
-        match event {
-            None => drop(table.add_row([path.as_str(), "no answer yet", "", ""])),
-            Some(Event { data, .. }) => {
-                let known = if data.repeat { "known" } else { "" };
-                table.add_row([path.as_str(), &show::verdict(data), known, &show::detail(data)]);
+        match reports.get(job) {
+            None => drop(table.add_row([path.as_str(), "no answer yet", "", job])),
+            Some(report) => {
+                let known = if report.repeat { "known" } else { "" };
+                table.add_row([path.as_str(), &show::verdict(report), known, &show::detail(report)]);
             }
         }
     }

@@ -1,10 +1,14 @@
 //! Addresses: `scheme:place`, one type per use, so that a ledger cannot be given where a store belongs.
 
+mod server;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+pub use server::{AmqpAddress, ManagementAddress, Tls};
 
 /// A place with a scheme.
 pub trait Address {
@@ -45,6 +49,19 @@ macro_rules! address {
             }
         }
 
+        as_text!($name);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}:{}", $scheme, self.path().display())
+            }
+        }
+    };
+}
+
+/// What serde needs to read and write an address as text.
+macro_rules! as_text {
+    ($name:ident) => {
         impl TryFrom<String> for $name {
             type Error = String;
 
@@ -58,19 +75,62 @@ macro_rules! address {
                 address.to_string()
             }
         }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}:{}", $scheme, self.path().display())
-            }
-        }
     };
 }
+use as_text;
 
-address!(
-    /// Where jobs come from and results go.
-    BrokerAddress, Spool, "spool", "DIR"
-);
+/// Where jobs come from and results go. Neither shown nor written with a password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum BrokerAddress {
+    /// `spool:DIR`
+    Spool(PathBuf),
+    /// `amqp://USER:PASSWORD@HOST/VHOST`, `amqps://…`
+    Amqp(AmqpAddress),
+}
+
+impl BrokerAddress {
+    /// The schemes that are understood, for errors.
+    const SCHEMES: &'static str = "spool:DIR, amqp://USER:PASSWORD@HOST/VHOST or amqps://…";
+
+    /// The folder, where the broker is one.
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Spool(folder) => Some(folder),
+            Self::Amqp(_) => None,
+        }
+    }
+}
+
+impl FromStr for BrokerAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.starts_with("amqp://") || text.starts_with("amqps://") {
+            return text.parse().map(Self::Amqp);
+        }
+        match text.strip_prefix("spool:") {
+            Some("") => Err(format!("{text:?} names no path; write {}", Self::SCHEMES)),
+            Some(path) => Ok(Self::Spool(PathBuf::from(path))),
+            None => Err(format!(
+                "{:?} is not an address of this version; write {}",
+                hide(text),
+                Self::SCHEMES
+            )),
+        }
+    }
+}
+
+impl fmt::Display for BrokerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Spool(folder) => write!(f, "spool:{}", folder.display()),
+            Self::Amqp(address) => address.fmt(f),
+        }
+    }
+}
+
+as_text!(BrokerAddress);
 address!(
     /// The fleet's memory.
     LedgerAddress, Sqlite, "sqlite", "FILE"
@@ -99,7 +159,12 @@ mod tests {
 
     #[test]
     fn addresses_survive_being_written() {
-        for text in ["spool:./spool", "spool:/var/spool/lazaret"] {
+        for text in [
+            "spool:./spool",
+            "spool:/var/spool/lazaret",
+            "amqp://worker@rabbit:5672/%2F",
+            "amqps://worker@rabbit:5671/images",
+        ] {
             assert_eq!(text.parse::<BrokerAddress>().unwrap().to_string(), text);
         }
     }
@@ -107,15 +172,16 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_said_without_its_password() {
         for text in [
-            "amqp://guest:secret@host/",
             "amqp:guest:secret@host",
-            "amqp://guest:se@cret@host",
+            "redis://guest:se@cret@host",
             "secret@host",
+            "AMQP//guest:secret@host",
         ] {
             let error = text.parse::<BrokerAddress>().unwrap_err();
             assert!(error.contains("spool:DIR") && error.contains("@host"), "{error}");
             assert!(!error.contains("secret") && !error.contains("cret@"), "{error}");
         }
         assert!("file:".parse::<StoreAddress>().unwrap_err().contains("names no path"));
+        assert!("spool:".parse::<BrokerAddress>().unwrap_err().contains("names no path"));
     }
 }

@@ -4,7 +4,8 @@ use std::ffi::OsString;
 
 use toml::{Table, Value};
 
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, TENANT_DEFAULT};
+use crate::tenants::{Limits, SomeLimits};
 
 /// Prefix of the variables.
 const PREFIX: &str = "LAZARET_";
@@ -64,6 +65,9 @@ fn path_of(name: &str) -> Result<Vec<String>, String> {
         return Ok(vec![lower]);
     }
     let (section, key) = lower.split_once('_').unwrap_or((&lower, ""));
+    if section == "tenants" {
+        return tenant_path(key);
+    }
     match known.get(section) {
         Some(Value::Table(keys)) if section == "stores" || keys.contains_key(key) => {
             Ok(vec![section.to_owned(), key.to_owned()])
@@ -76,6 +80,22 @@ fn path_of(name: &str) -> Result<Vec<String>, String> {
             let nearest = nearest(&lower, all).map(|key| format!("; did you mean {PREFIX}{}?", key.to_uppercase()));
             Err(format!("is no setting{}", nearest.unwrap_or_default()))
         }
+    }
+}
+
+/// Of tenants, only the default can be set: names have capitals and punctuation that a variable cannot carry.
+fn tenant_path(key: &str) -> Result<Vec<String>, String> {
+    let keys = Table::try_from(SomeLimits::from(Limits::default())).unwrap_or_default();
+    match key.strip_prefix(TENANT_DEFAULT).and_then(|rest| rest.strip_prefix('_')) {
+        Some(limit) if keys.contains_key(limit) => Ok(["tenants", TENANT_DEFAULT, limit].map(str::to_owned).to_vec()),
+        Some(limit) => {
+            let near = nearest(limit, keys.keys().cloned());
+            let near = near.map(|key| format!("; did you mean {PREFIX}TENANTS_DEFAULT_{}?", key.to_uppercase()));
+            Err(format!("is no setting{}", near.unwrap_or_default()))
+        }
+        None => Err(format!(
+            "is no setting; {PREFIX}TENANTS_DEFAULT_… sets the limits of all tenants, those of one are set in the file, [tenants.NAME]"
+        )),
     }
 }
 

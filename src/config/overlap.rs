@@ -47,12 +47,13 @@ impl Config {
         let others = [
             ("ledger".to_owned(), real(ledger)),
             ("the ledger's flights".to_owned(), real(&flights)),
-            ("broker".to_owned(), real(self.broker.path())),
         ];
+        let broker = self.broker.folder().map(|folder| ("broker".to_owned(), real(folder)));
         let stores = self.stores.iter();
         stores
             .map(|(name, address)| (format!("stores.{name}"), real(address.path())))
             .chain(others)
+            .chain(broker)
             .collect()
     }
 }

@@ -1,10 +1,12 @@
 //! Sense across fields: what no single field can know. `[pure]`
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use super::Config;
+use super::{Config, amqp};
+use crate::job;
 use crate::sandbox::limits::PREFLIGHT_MEMORY;
 
 /// The first contradiction between settings, or value that is out of bounds, with the keys, the values and the way out.
@@ -47,7 +49,28 @@ pub(super) fn contradiction(config: &Config) -> Option<String> {
     if config.worker.slots > 1024 {
         return Some(format!("worker.slots is {}, at most 1024", config.worker.slots));
     }
-    out_of_bounds(config)
+    amqp::contradiction(config)
+        .or_else(|| tenants(config))
+        .or_else(|| out_of_bounds(config))
+}
+
+/// The first tenant with a name that no job can have, or with a limit that is out of bounds.
+fn tenants(config: &Config) -> Option<String> {
+    config.tenants.iter().find_map(|(name, some)| {
+        if let Err(problem) = job::check_name("[tenants]", name) {
+            return Some(problem);
+        }
+        let key = |key: &str| format!("tenants.{name}.{key}");
+        let counts = [
+            ("jobs_per_minute", some.jobs_per_minute),
+            ("cpu_seconds_per_minute", some.cpu_seconds_per_minute),
+            ("in_flight", some.in_flight.map(u64::from)),
+            ("queued", some.queued),
+        ];
+        let counts = counts.map(|(name, count)| (key(name), count.unwrap_or(0)));
+        let sizes = [(key("bytes_per_day"), some.bytes_per_day.unwrap_or_default())];
+        over(&counts, COUNT, |count| count.to_string()).or_else(|| over(&sizes, SIZE, |size| size.to_string()))
+    })
 }
 
 /// Largest size.
@@ -92,7 +115,7 @@ fn out_of_bounds(config: &Config) -> Option<String> {
         .or_else(|| over(&ratios, WALL_PER_CPU, |ratio| ratio.to_string()))
 }
 
-fn over<T: PartialOrd + Copy>(values: &[(&str, T)], most: T, written: impl Fn(T) -> String) -> Option<String> {
+fn over<T: PartialOrd + Copy>(values: &[(impl Display, T)], most: T, written: impl Fn(T) -> String) -> Option<String> {
     let (key, value) = values.iter().find(|(_, value)| *value > most)?;
     Some(format!("{key} is {}, at most {}", written(*value), written(most)))
 }

@@ -21,6 +21,15 @@ fn the_example_is_the_default_and_has_every_key() {
             continue;
         };
         assert!(EXAMPLE.contains(&format!("\n[{section}")), "[{section}]");
+        if section == "tenants" {
+            let toml::Value::Table(limits) = &keys["default"] else {
+                panic!("{keys:?}");
+            };
+            for key in limits.keys() {
+                assert!(EXAMPLE.contains(&format!("\n{key} = ")), "[tenants.default] {key}");
+            }
+            continue;
+        }
         for key in keys.keys().filter(|_| section != "presets") {
             assert!(EXAMPLE.contains(&format!("\n{key} = ")), "[{section}] {key}");
         }
@@ -53,7 +62,9 @@ fn an_unknown_key_is_named_with_its_line_and_the_nearest_right_one() {
 #[test]
 fn wrong_values_are_named() {
     let cases = [
-        ("broker = \"amqp://u:p@h\"", "spool:DIR"),
+        ("broker = \"redis://u:p@h\"", "spool:DIR"),
+        ("broker = \"amqp://u:p@h:x\"", "invalid port number"),
+        ("[amqp]\nmanagement = \"ftp://h\"", "lazaret.toml:2:"),
         ("[limits]\ninput = \"many\"", "many"),
         ("[limits]\ncpu = 20", "lazaret.toml:2:"),
         ("[sandbox]\nseccomp = \"maybe\"", "required"),
@@ -79,6 +90,24 @@ fn contradictions_are_named() {
         ("[limits]\nmemory = \"10 MiB\"", "limits.memory is 10.0 MiB"),
         ("[limits]\npixels = 300000000", "limits.frame_pixels"),
         ("[limits]\nscans = 0", "limits.scans is 0"),
+        (
+            "[amqp]\nheartbeat = \"4s\"",
+            "amqp.heartbeat is 4s, not between 5s and 10m",
+        ),
+        (
+            "[amqp]\nconfirm_timeout = \"2min\"",
+            "amqp.confirm_timeout is 2m, not between 1s and 1m",
+        ),
+        ("[amqp]\nprefetch = 65536", "amqp.prefetch is 65536, at most 65535"),
+        ("[amqp]\nkey = \"k\"", "amqp.key is given without amqp.certificate"),
+        (
+            "[amqp]\ncertificate = \"c\"",
+            "amqp.certificate is given without amqp.key",
+        ),
+        (
+            "broker = \"amqp://u:secret@h\"\n[amqp]\nca = \"c\"",
+            "amqp.ca is given, but amqp://u@h:5672/%2F is not encrypted; write amqps://",
+        ),
     ];
     for (text, part) in cases {
         assert!(wrong(text).contains(part), "{part}: {}", wrong(text));
@@ -115,12 +144,60 @@ fn a_wrong_variable_is_named() {
 }
 
 #[test]
+fn a_tenants_limits_lie_over_the_default_ones() {
+    let text = "[tenants.default]\nqueued = 7\n[tenants.Acme]\njobs_per_minute = 5\nover = \"refuse\"\n";
+    let config = Config::parse(text, "lazaret.toml", Vec::new()).unwrap();
+    let (acme, other) = (config.limits_of("Acme"), config.limits_of("other"));
+    assert_eq!(
+        (acme.jobs_per_minute, acme.queued, acme.over),
+        (5, 7, tenants::Over::Refuse)
+    );
+    assert_eq!(
+        (other.jobs_per_minute, other.queued, other.over),
+        (6000, 7, tenants::Over::Park)
+    );
+    assert_eq!(Config::default().limits_of("other"), tenants::Limits::default());
+}
+
+#[test]
+fn wrong_limits_of_tenants_are_named() {
+    let cases = [
+        ("[tenants.\"a.b\"]\nqueued = 1", "[tenants]: \"a.b\" is not"),
+        ("[tenants.acme]\njobs_per_mnute = 1", "did you mean `jobs_per_minute`?"),
+        (
+            "[tenants.acme]\nqueued = 9000000000000",
+            "tenants.acme.queued is 9000000000000, at most",
+        ),
+        (
+            "[tenants.acme]\nbytes_per_day = \"2 TiB\"",
+            "tenants.acme.bytes_per_day is 2.0 TiB, at most 1.0 TiB",
+        ),
+        ("[tenants.acme]\nover = \"drop\"", "park"),
+        ("[tenants]\njobs_per_minute = 1", "lazaret.toml:2:"),
+    ];
+    for (text, part) in cases {
+        assert!(wrong(text).contains(part), "{part}: {}", wrong(text));
+    }
+}
+
+#[test]
+fn the_environment_sets_the_limits_of_all_tenants_and_of_no_other() {
+    let config = with("TENANTS_DEFAULT_JOBS_PER_MINUTE", "7").unwrap();
+    assert_eq!(config.limits_of("acme").jobs_per_minute, 7);
+    let config = with("TENANTS_DEFAULT_BYTES_PER_DAY", "1200 MiB").unwrap();
+    assert_eq!(config.limits_of("acme").bytes_per_day.as_u64(), 1200 << 20);
+    let error = |name| with(name, "7").unwrap_err().to_string();
+    assert!(error("TENANTS_DEFAULT_JOBS_PER_MINUT").ends_with("did you mean LAZARET_TENANTS_DEFAULT_JOBS_PER_MINUTE?"));
+    assert!(error("TENANTS_ACME_QUEUED").contains("set in the file, [tenants.NAME]"));
+}
+
+#[test]
 fn relative_paths_are_relative_to_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("lazaret.toml");
     std::fs::write(&file, "broker = \"spool:./s\"\nledger = \"sqlite:/abs/l\"\n").unwrap();
     let config = Config::load(&file).unwrap();
-    assert_eq!(config.broker.path(), folder.path().join("s"));
+    assert_eq!(config.broker.folder(), Some(&*folder.path().join("s")));
     assert_eq!(config.ledger.path(), Path::new("/abs/l"));
     assert_eq!(config.stores["uploads"].path(), folder.path().join("uploads"));
 }
@@ -187,4 +264,49 @@ fn places_inside_a_store_are_named_with_it() {
     }
     assert!(load("").is_ok(), "the ledger lies in the folder that the stores lie in");
     assert!(load("[stores]\nphotos = \"file:uploads-old\"").is_ok());
+}
+
+#[test]
+fn a_broker_of_the_environment_keeps_its_password_and_shows_none() {
+    let config = with("BROKER", "amqps://worker:secret@rabbit/images").unwrap();
+    let BrokerAddress::Amqp(broker) = &config.broker else {
+        panic!("{}", config.broker);
+    };
+    assert_eq!(broker.uri().authority.userinfo.password, "secret");
+    let config = with("AMQP_MANAGEMENT", "http://boss:secret@rabbit").unwrap();
+    assert_eq!(config.amqp.management(broker).credentials(), Some(("boss", "secret")));
+    for shown in [format!("{config:?}{broker:?}"), toml::to_string(&config).unwrap()] {
+        assert!(!shown.contains("secret"), "{shown}");
+    }
+    let error = with("BROKER", "amqp://worker:se/cret@rabbit").unwrap_err().to_string();
+    assert!(
+        error.starts_with("LAZARET_BROKER: is no URL") && !error.contains("cret"),
+        "{error}"
+    );
+}
+
+#[test]
+fn files_of_certificates_are_relative_to_the_file_and_empty_ones_are_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("lazaret.toml");
+    let text = "[amqp]\nca = \"./tls/ca.pem\"\nkey = \"\"\n";
+    std::fs::write(&file, text).unwrap();
+    let config = Config::load(&file).unwrap();
+    assert_eq!(config.amqp.ca, Some(folder.path().join("tls/ca.pem")));
+    assert_eq!((config.amqp.certificate, config.amqp.key), (None, None));
+}
+
+#[test]
+fn the_window_is_never_without_bound() {
+    let window = |prefetch, slots| {
+        let amqp = AmqpConfig {
+            prefetch,
+            ..AmqpConfig::default()
+        };
+        amqp.window(slots)
+    };
+    assert_eq!(
+        [window(0, 1), window(0, 100), window(0, 1 << 20), window(7, 100)],
+        [64, 800, 65535, 7]
+    );
 }

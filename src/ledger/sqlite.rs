@@ -9,13 +9,20 @@ mod claim;
 mod entries;
 mod fault;
 mod file;
+mod group;
+mod hints;
 mod jobs;
 mod operators;
+mod probation;
 mod rows;
 mod session;
 mod settle;
+mod sidelines;
+mod small;
 mod statements;
+mod tenants;
 mod tidy;
+mod usage;
 mod workers;
 
 use std::path::{Path, PathBuf};
@@ -25,14 +32,18 @@ use async_trait::async_trait;
 
 use self::fault::Fault;
 use self::file::{Identity, Pools};
+use self::group::Group;
+use self::hints::Hints;
 use self::session::Session;
+use self::small::{Answer, Park};
 use super::{
-    Arrival, Claim, Claimed, Dossier, Ending, Entry, Filter, KeptJob, Ledger, LedgerError, Lost, Operator, Settled,
-    StrikeRecord, WorkerId,
+    Arrival, ByClaim, Claim, Claimed, Dossier, Ending, Entry, Filter, KeptJob, Ledger, LedgerError, Lost, Operator,
+    RefusalOf, Reopened, Revision, Settled, StrikeRecord, TenantAction, TenantAuditRecord, TenantSummary, WorkerId,
 };
 use crate::digest::Digest;
 use crate::quarantine::Action;
 use crate::recipe::RecipeKey;
+use crate::tenants::{Standing, Use};
 use crate::verdict::Report;
 
 /// A ledger in a SQLite file. Clones share its connections.
@@ -40,6 +51,8 @@ use crate::verdict::Report;
 pub struct Sqlite {
     path: PathBuf,
     writer: sqlx::SqlitePool,
+    group: Group,
+    hints: Hints,
     readers: sqlx::SqlitePool,
     identity: Identity,
     patience: Duration,
@@ -95,6 +108,8 @@ impl Sqlite {
     #[doc(hidden)]
     pub fn with_clock_offset(mut self, offset_ms: i64) -> Self {
         self.clock_offset_ms = offset_ms;
+        // Whoever leads a group writes by its own clock.
+        self.group = Group::default();
         self
     }
 
@@ -108,6 +123,8 @@ impl Sqlite {
         Ok(Self {
             path,
             writer,
+            group: Group::default(),
+            hints: Hints::default(),
             readers,
             identity,
             patience: tuning.busy_timeout,
@@ -191,21 +208,25 @@ impl Ledger for Sqlite {
     async fn refused(&self, digest: &Digest, recipe: &RecipeKey) -> Result<Option<Entry>, LedgerError> {
         let mut look = self.read().await?;
         let refused = claim::refused(&mut look, digest, recipe).await;
-        let Some(entry) = self.end_with(look, refused).await? else {
+        let Some(mut entry) = self.end_with(look, refused).await? else {
             return Ok(None);
         };
-        let mut session = self.write().await?;
-        let counted = claim::count_repeat(&mut session, entry).await;
-        self.end_with(session, counted).await.map(Some)
+        self.together(|batch| &mut batch.repeats, *digest).await?;
+        entry.repeats += 1;
+        Ok(Some(entry))
     }
 
     async fn ask(&self, claim: &Claim) -> Result<Option<Claimed>, LedgerError> {
-        if let Some(entry) = self.refused(&claim.digest, &claim.recipe).await? {
-            return Ok(Some(Claimed::Listed(Box::new(entry))));
-        }
         let mut look = self.read().await?;
         let answer = claim::look(&mut look, claim).await;
-        self.end_with(look, answer).await
+        match self.end_with(look, answer).await? {
+            Some(Claimed::Listed(mut entry)) => {
+                self.together(|batch| &mut batch.repeats, claim.digest).await?;
+                entry.repeats += 1;
+                Ok(Some(Claimed::Listed(entry)))
+            }
+            answer => Ok(answer),
+        }
     }
 
     async fn claim(&self, claim: &Claim) -> Result<Claimed, LedgerError> {
@@ -227,25 +248,28 @@ impl Ledger for Sqlite {
     }
 
     async fn arrival(&self, job: &str) -> Result<Arrival, LedgerError> {
-        let mut look = self.read().await?;
-        let arrival = jobs::arrival(&mut look, job).await;
-        self.end_with(look, arrival).await
+        // One statement is a transaction of its own.
+        let arrival = jobs::arrival(&self.readers, job).await;
+        arrival.map_err(|fault| self.failed(fault))
     }
 
     async fn park(&self, job: &KeptJob, digest: Option<&Digest>, delay: Duration) -> Result<(), LedgerError> {
-        let mut session = self.write().await?;
-        let done = jobs::park(&mut session, job, digest, delay).await;
-        self.end_with(session, done).await
+        let park = Park {
+            job: job.clone(),
+            digest: digest.copied(),
+            delay,
+        };
+        self.together(|batch| &mut batch.parks, park).await
     }
 
-    async fn adopt(&self, worker: &WorkerId, most: u32) -> Result<Vec<KeptJob>, LedgerError> {
+    async fn adopt(&self, worker: &WorkerId, most: u32, kept_out: &[String]) -> Result<Vec<KeptJob>, LedgerError> {
         let mut look = self.read().await?;
         let any = jobs::any_due(&mut look).await;
         if !self.end_with(look, any).await? {
             return Ok(Vec::new());
         }
         let mut session = self.write().await?;
-        let adopted = jobs::adopt(&mut session, worker, most).await;
+        let adopted = jobs::adopt(&mut session, worker, most, kept_out).await;
         self.end_with(session, adopted).await
     }
 
@@ -259,15 +283,122 @@ impl Ledger for Sqlite {
     }
 
     async fn end(&self, report: &Report) -> Result<Report, LedgerError> {
-        let mut session = self.write().await?;
-        let counts = jobs::end(&mut session, report).await;
-        self.end_with(session, counts).await
+        self.together(|batch| &mut batch.ends, report.clone()).await
+    }
+
+    async fn answer_by_claim(
+        &self,
+        job: &str,
+        claimed: &Digest,
+        recipe: &RecipeKey,
+        refusal: RefusalOf,
+    ) -> Result<ByClaim, LedgerError> {
+        // One statement, for which nobody has to wait: most claims are of good uploads.
+        let look = match self.hints.has(claimed) {
+            true => claim::Look::Listed,
+            false => {
+                let look = claim::by_claim(&self.readers, job, claimed).await;
+                look.map_err(|fault| self.failed(fault))?
+            }
+        };
+        match look {
+            claim::Look::Nothing => Ok(ByClaim::New),
+            claim::Look::Job => Ok(self.arrival(job).await?.into()),
+            claim::Look::Listed => {
+                let answer = Answer {
+                    job: job.to_owned(),
+                    digest: *claimed,
+                    recipe: recipe.clone(),
+                    refusal,
+                };
+                let answer = self.together(|batch| &mut batch.answers, answer).await?;
+                match &answer {
+                    ByClaim::Refused(_) => self.hints.listed(*claimed),
+                    ByClaim::New => self.hints.not_listed(claimed),
+                    ByClaim::Waiting(_) | ByClaim::Ended(_) => {}
+                }
+                Ok(answer)
+            }
+        }
     }
 
     async fn waiting(&self) -> Result<u64, LedgerError> {
         let mut look = self.read().await?;
         let waiting = jobs::waiting(&mut look).await;
         self.end_with(look, waiting).await
+    }
+
+    async fn reopen(&self, job: &str) -> Result<Reopened, LedgerError> {
+        let mut session = self.write().await?;
+        let reopened = jobs::reopen(&mut session, job).await;
+        self.end_with(session, reopened).await
+    }
+
+    async fn tenants(&self, after: Revision) -> Result<Vec<(String, Standing, Revision)>, LedgerError> {
+        let mut look = self.read().await?;
+        let changed = tenants::changed(&mut look, after).await;
+        self.end_with(look, changed).await
+    }
+
+    async fn standing(&self, tenant: &str) -> Result<Standing, LedgerError> {
+        let mut look = self.read().await?;
+        let standing = tenants::find(&mut look, tenant).await;
+        Ok(self.end_with(look, standing).await?.unwrap_or_default())
+    }
+
+    async fn tenant_act(
+        &self,
+        tenant: &str,
+        action: &TenantAction,
+        operator: &Operator,
+    ) -> Result<Standing, LedgerError> {
+        let mut session = self.write().await?;
+        let standing = tenants::act(&mut session, tenant, action, operator).await;
+        self.end_with(session, standing).await
+    }
+
+    async fn tenant_audit(&self, tenant: &str) -> Result<Vec<TenantAuditRecord>, LedgerError> {
+        let mut look = self.read().await?;
+        let audit = tenants::audit(&mut look, tenant).await;
+        self.end_with(look, audit).await
+    }
+
+    async fn tenant_list(&self) -> Result<Vec<TenantSummary>, LedgerError> {
+        let mut look = self.read().await?;
+        let list = tenants::list(&mut look).await;
+        self.end_with(look, list).await
+    }
+
+    async fn charge(&self, used: &[(String, Use)]) -> Result<Vec<(String, Use, Use)>, LedgerError> {
+        if used.iter().all(|(_, of_tenant)| *of_tenant == Use::default()) {
+            let mut look = self.read().await?;
+            let totals = usage::totals(&mut look, used).await;
+            return self.end_with(look, totals).await;
+        }
+        let mut session = self.write().await?;
+        let totals = usage::charge(&mut session, used).await;
+        self.end_with(session, totals).await
+    }
+
+    async fn lease_sideline(&self, tenant: &str, lines: u8) -> Result<Option<u8>, LedgerError> {
+        let mut session = self.write().await?;
+        let line = sidelines::lease(&mut session, tenant, lines).await;
+        self.end_with(session, line).await
+    }
+
+    async fn keep_sidelines(&self, lines: &[u8]) -> Result<(), LedgerError> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let mut session = self.write().await?;
+        let done = sidelines::keep(&mut session, lines).await;
+        self.end_with(session, done).await
+    }
+
+    async fn sidelines(&self) -> Result<Vec<(u8, String)>, LedgerError> {
+        let mut look = self.read().await?;
+        let leased = sidelines::leased(&mut look).await;
+        self.end_with(look, leased).await
     }
 
     async fn entries(&self, filter: &Filter) -> Result<Vec<Entry>, LedgerError> {

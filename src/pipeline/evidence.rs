@@ -49,6 +49,9 @@ pub(super) fn sentence(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Converted(_) => "converted".to_owned(),
         Outcome::Refused(refusal) => refusal.detail.clone(),
+        Outcome::Declined(exceeded) => format!(
+            "the tenant is on probation, where only small attempts run; {exceeded}; send it again when the probation has ended"
+        ),
         Outcome::Tripped(trip) => trip.exceeded.to_string(),
         Outcome::Violation => "a system call that is not allowed".to_owned(),
         Outcome::Crashed(why) => format!("the child crashed: {why}"),
@@ -66,6 +69,9 @@ pub(super) fn log(job: &Job, upload: &Upload, ending: &Ending, settled: &Settled
     let (outcome, why) = (ending.outcome.word(), sentence(&ending.outcome));
     let (cpu_ms, wall_ms, peak_bytes) = (usage.cpu_ms, usage.wall_ms, usage.peak_memory_bytes);
     match settled {
+        Settled::Judged(Judgement::Retry) if matches!(ending.outcome, Outcome::Declined(_)) => {
+            tracing::info!(job, tenant, digest, outcome, why, cpu_ms, "attempt ended");
+        }
         Settled::Judged(Judgement::Clear | Judgement::Remember) => {
             tracing::info!(
                 job,

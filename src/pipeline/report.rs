@@ -127,6 +127,7 @@ pub(super) fn converted(worker: &Worker, job: &Job, ending: &Ending, digest: &Di
 pub(super) fn of_outcome(worker: &Worker, job: &Job, ending: &Ending, digest: &Digest, judgement: Judgement) -> Report {
     let reason = match (&ending.outcome, judgement) {
         (Outcome::Refused(refusal), _) => refusal.reason,
+        (Outcome::Declined(_), _) => Reason::TenantOverLimit,
         (_, Judgement::Convict(reason)) => reason,
         _ => Reason::Unavailable,
     };
@@ -143,6 +144,16 @@ impl Worker {
     /// The report of a job that came back for our own fault until its tries were used up.
     pub fn give_up(&self, job: &Job, reason: Reason, why: &str) -> Report {
         with_reason(blank(self, job, Status::Failed), reason, why)
+    }
+
+    /// The report of a job whose upload is refused by its digest.
+    pub fn listed(&self, job: &Job, entry: &Entry) -> Report {
+        listed(self, job, entry)
+    }
+
+    /// The report of a job whose tenant may not have it converted now.
+    pub fn turned_away(&self, job: &Job, reason: Reason, why: &str) -> Report {
+        with_reason(blank(self, job, Status::Refused), reason, why)
     }
 
     /// The report of a message that breaks the contract, for a sender who can be told.

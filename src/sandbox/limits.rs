@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::format::Format;
 use crate::recipe::Recipe;
 use crate::sandbox::protocol::Declaration;
-use crate::verdict::{Reason, Refusal};
+use crate::verdict::{Exceeded, Reason, Refusal};
 
 /// Heap that the child may use before its grant, while it reads headers.
 pub const PREFLIGHT_MEMORY: ByteSize = ByteSize::mib(64);
@@ -109,6 +109,32 @@ pub struct Grant {
     pub wall_ms: u64,
 }
 
+/// What an attempt may declare at most for a reason that is not the upload's: policy, below the limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ceiling {
+    /// Pixels of work: those decoded, and those encoded times what their encoder costs.
+    pub work: u64,
+    /// Heap.
+    pub memory: ByteSize,
+}
+
+impl Ceiling {
+    /// What a declaration exceeds.
+    #[must_use]
+    pub fn exceeded(&self, declared: &Declaration, recipe: &Recipe) -> Option<Exceeded> {
+        let needs = [
+            ("work", work(declared, recipe), self.work),
+            ("memory", declared.memory_bytes, self.memory.as_u64()),
+        ];
+        let over = needs.into_iter().find(|(_, seen, allowed)| seen > allowed);
+        over.map(|(limit, seen, allowed)| Exceeded {
+            limit: limit.to_owned(),
+            seen,
+            allowed,
+        })
+    }
+}
+
 impl Limits {
     /// The grant for a declared upload, or the refusal where a limit forbids it.
     ///
@@ -137,7 +163,7 @@ impl Limits {
                 self.memory.as_u64(),
             ));
         }
-        let work = pixels.saturating_add(encoding_work(declared, recipe));
+        let work = work(declared, recipe);
         let per_megapixel = self.cpu_per_megapixel.as_micros() as u64;
         let cpu = self.cpu_base + Duration::from_micros(work.saturating_mul(per_megapixel) / 1_000_000);
         Ok(self.timed(memory, cpu.min(self.cpu)))
@@ -166,6 +192,12 @@ impl Limits {
     }
 }
 
+/// Pixels of work: those of a frame to decode, and those to encode.
+fn work(declared: &Declaration, recipe: &Recipe) -> u64 {
+    let pixels = u64::from(declared.width) * u64::from(declared.height);
+    pixels.saturating_add(encoding_work(declared, recipe))
+}
+
 /// Pixels to encode, each rendition's times the cost of its encoder beside that of decoding a JPEG.
 ///
 /// Measured at 60 ms per megapixel decoded: JPEG and PNG take up to 1 such unit, lossy WebP 1 to 4 (noise), lossless WebP up to 10.
@@ -183,22 +215,38 @@ fn encoding_work(declared: &Declaration, recipe: &Recipe) -> u64 {
 }
 
 /// Sizes to the byte. [`ByteSize`] itself writes one decimal, so that a child would be held to 1.2 GiB where 1200 MiB are meant.
-mod exact {
+pub(crate) mod exact {
     use bytesize::ByteSize;
     use serde::{Deserialize, Deserializer, Serializer};
 
     const UNITS: [(u64, &str); 4] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B")];
 
     /// In the largest unit that leaves no fraction.
-    pub(super) fn serialize<S: Serializer>(size: &ByteSize, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(size: &ByteSize, serializer: S) -> Result<S::Ok, S::Error> {
         let bytes = size.as_u64();
         let whole = UNITS.iter().find(|(unit, _)| bytes.is_multiple_of(*unit));
         let (unit, name) = whole.unwrap_or(&(1, "B"));
         serializer.collect_str(&format_args!("{} {name}", bytes / unit))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ByteSize, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ByteSize, D::Error> {
         ByteSize::deserialize(deserializer)
+    }
+
+    /// The same, where there may be none.
+    pub(crate) mod option {
+        use super::*;
+
+        pub(crate) fn serialize<S: Serializer>(size: &Option<ByteSize>, serializer: S) -> Result<S::Ok, S::Error> {
+            match size {
+                Some(size) => super::serialize(size, serializer),
+                None => serializer.serialize_none(),
+            }
+        }
+
+        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ByteSize>, D::Error> {
+            Option::deserialize(deserializer)
+        }
     }
 }
 
@@ -241,6 +289,29 @@ mod tests {
             .unwrap();
         assert_eq!((grant.cpu_ms, grant.wall_ms), (20_000, 62_000));
         assert_eq!(Limits::default().ceiling().cpu_ms, 20_000);
+    }
+
+    #[test]
+    fn a_ceiling_is_on_work_and_on_memory() {
+        let ceiling = Ceiling {
+            work: 2_000_000,
+            memory: ByteSize::mib(1),
+        };
+        let over = |declared| {
+            let exceeded = ceiling.exceeded(&declared, &recipe(Target::Jpeg, false));
+            exceeded.map(|exceeded| (exceeded.limit, exceeded.seen, exceeded.allowed))
+        };
+        assert_eq!(over(declared(1000, 1000)), None);
+        assert_eq!(
+            over(declared(1000, 1001)),
+            Some(("work".to_owned(), 2_002_000, 2_000_000))
+        );
+        let memory_bytes = (1 << 20) + 1;
+        let hungry = Declaration {
+            memory_bytes,
+            ..declared(1, 1)
+        };
+        assert_eq!(over(hungry), Some(("memory".to_owned(), memory_bytes, 1 << 20)));
     }
 
     #[test]

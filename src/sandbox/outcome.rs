@@ -19,6 +19,8 @@ pub struct Facts {
     pub said: Said,
     /// The supervisor's own refusal of what was declared.
     pub overruled: Option<Refusal>,
+    /// What it declared is over a ceiling of policy, within the limits.
+    pub declined: Option<Exceeded>,
     /// What its headers declared.
     pub declared: Option<Declaration>,
     /// The phase it last said it was in.
@@ -135,6 +137,8 @@ pub enum Outcome {
     Converted(Vec<Made>),
     /// A well-formed refusal, or a decoder's error.
     Refused(Refusal),
+    /// It declared more than policy lets its tenant have now: nothing against the upload.
+    Declined(Exceeded),
     /// A limit tripped.
     Tripped(Trip),
     /// A system call that is not on the list.
@@ -166,6 +170,7 @@ impl Outcome {
         match self {
             Self::Converted(_) => "converted",
             Self::Refused(_) => "refused",
+            Self::Declined(_) => "declined",
             Self::Tripped(_) => "tripped",
             Self::Violation => "violation",
             Self::Crashed(_) => "crashed",
@@ -195,6 +200,9 @@ pub fn judge(facts: &Facts) -> Outcome {
     }
     if let Some(refusal) = &facts.overruled {
         return Outcome::Refused(refusal.clone());
+    }
+    if let Some(exceeded) = &facts.declined {
+        return Outcome::Declined(exceeded.clone());
     }
     match &facts.said {
         Said::Malformed(what) => return Outcome::Crashed(format!("malformed report: {what}")),

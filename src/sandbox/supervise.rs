@@ -18,7 +18,7 @@ use crate::admission::Budget;
 use crate::clock::Stopwatch;
 use crate::sandbox::host::{self, Load};
 use crate::sandbox::layers::{LayerReport, Policy};
-use crate::sandbox::limits::Limits;
+use crate::sandbox::limits::{Ceiling, Limits};
 use crate::sandbox::outcome::{Facts, Host, Outcome, OutputCheck, Said, Start, judge};
 use crate::sandbox::protocol::{FromChild, Order, Task, ToChild};
 use crate::sandbox::{child, control, sys};
@@ -117,13 +117,28 @@ impl Sandbox {
         watch: Watch,
         release: watch::Receiver<bool>,
     ) -> io::Result<Attempted> {
+        self.attempt_within(None, upload, task, watch, release).await
+    }
+
+    /// As [`attempt`](Self::attempt); one that declares more than `ceiling` is ended before its grant, `Declined`.
+    ///
+    /// # Errors
+    /// As [`attempt`](Self::attempt).
+    pub async fn attempt_within(
+        &self,
+        ceiling: Option<Ceiling>,
+        upload: &File,
+        task: Task,
+        watch: Watch,
+        release: watch::Receiver<bool>,
+    ) -> io::Result<Attempted> {
         let output = tempfile::tempfile_in(&self.staging)?;
         let recipe = match &task {
             Task::Convert(recipe) => recipe.clone(),
             Task::Drill(_) => control::recipe(),
         };
         let mut ran = match self.spawn(upload, &output, task) {
-            Ok(child) => run::to_the_end(self, &recipe, child, watch, release).await?,
+            Ok(child) => run::to_the_end(self, &recipe, ceiling, child, watch, release).await?,
             Err(error) => run::Ran::not(self, format!("spawn: {error}")),
         };
         let load = Load::now();
@@ -219,6 +234,7 @@ impl Facts {
             start: Start::Failed(why_not),
             said: Said::Nothing,
             overruled: None,
+            declined: None,
             declared: None,
             phase: Phase::Preflight,
             memory_record: None,

@@ -148,6 +148,7 @@ fn check_fails_now_where_a_restart_would_fail_later() {
         ("[stores]\nspecimens = \"file:file\"", "stores.specimens: "),
         ("[stores]\nphotos = \"file:photos\"", "stores.photos: "),
         ("[stores]\nrenditions = \"file:uploads/r\"", "stores.renditions: "),
+        ("broker = \"amqps://h\"\n[amqp]\nca = \"ca.pem\"", "amqp.ca: "),
     ] {
         let output = check(text);
         assert_eq!(output.status.code(), Some(78), "{text}: {}", stderr(&output));

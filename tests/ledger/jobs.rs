@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use lazaret::ledger::{Arrival, Claim, HISTORY, KeptJob, LEASE, Ledger};
+use lazaret::ledger::{Arrival, ByClaim, Claim, HISTORY, KeptJob, LEASE, Ledger, RefusalOf, Reopened};
 use lazaret::quarantine::Action;
 use lazaret::sandbox::outcome::Outcome;
-use lazaret::verdict::Status;
+use lazaret::sandbox::protocol::Phase;
+use lazaret::verdict::{Reason, Status};
 use serde_json::json;
 
 use super::world::*;
@@ -28,7 +29,7 @@ async fn park(ledger: &dyn Ledger, job: &str, upload: Option<&str>) {
 }
 
 async fn adopt(ledger: &dyn Ledger, most: u32) -> Vec<String> {
-    let jobs = ledger.adopt(&worker("w1"), most).await.unwrap();
+    let jobs = ledger.adopt(&worker("w1"), most, &[]).await.unwrap();
     jobs.into_iter().map(|job| job.job).collect()
 }
 
@@ -40,13 +41,33 @@ pub async fn a_job_is_new_then_waits_then_ended(world: &dyn World) {
         (ledger.arrival("j").await.unwrap(), ledger.waiting().await.unwrap()),
         (Arrival::Waiting("acme".to_owned()), 1)
     );
-    assert_eq!(ledger.adopt(&worker("w1"), 10).await.unwrap(), [kept("j")]);
+    assert_eq!(ledger.adopt(&worker("w1"), 10, &[]).await.unwrap(), [kept("j")]);
     assert_eq!(ledger.end(&report("j")).await.unwrap(), report("j"));
     assert_eq!(
         ledger.arrival("j").await.unwrap(),
         Arrival::Ended(Box::new(report("j")))
     );
     assert_eq!(ledger.waiting().await.unwrap(), 0);
+}
+
+pub async fn a_tenant_that_is_kept_out_makes_room(world: &dyn World) {
+    let ledger = world.ledger();
+    for number in 0..600 {
+        park(ledger, &format!("acme-{number}"), None).await;
+    }
+    let other = KeptJob {
+        tenant: "other".to_owned(),
+        ..kept("other")
+    };
+    ledger.park(&other, None, Duration::ZERO).await.unwrap();
+    let out = ["acme".to_owned()];
+    // Behind more of them than one look goes through.
+    let mut adopted = Vec::new();
+    for _ in 0..2 {
+        adopted.extend(ledger.adopt(&worker("w1"), 10, &out).await.unwrap());
+    }
+    assert_eq!(adopted, [other]);
+    assert_eq!(adopt(&*world.later(Duration::from_secs(5)), 10).await.len(), 10);
 }
 
 pub async fn the_first_report_counts(world: &dyn World) {
@@ -70,6 +91,103 @@ pub async fn an_ended_job_cannot_be_parked(world: &dyn World) {
         Arrival::Ended(Box::new(report("j")))
     );
     assert!(adopt(ledger, 10).await.is_empty());
+}
+
+/// Tells the entry's repeats as the detail.
+fn refusal() -> RefusalOf {
+    Box::new(|entry| {
+        let mut refusal = report("whichever");
+        refusal.status = Status::Quarantined;
+        refusal.detail = Some(entry.repeats.to_string());
+        refusal
+    })
+}
+
+async fn by_claim(ledger: &dyn Ledger, job: &str, upload: &str, asked: &str) -> ByClaim {
+    let (claimed, recipe) = (digest(upload), recipe(asked));
+    ledger.answer_by_claim(job, &claimed, &recipe, refusal()).await.unwrap()
+}
+
+pub async fn a_claimed_digest_that_is_listed_ends_its_job(world: &dyn World) {
+    let ledger = world.ledger();
+    convict(ledger, "bomb").await;
+    let ByClaim::Refused(refused) = by_claim(ledger, "j", "bomb", "large").await else {
+        panic!("not refused");
+    };
+    assert_eq!((refused.job.as_str(), refused.detail.as_deref()), ("j", Some("1")));
+    assert_eq!(ledger.arrival("j").await.unwrap(), Arrival::Ended(refused.clone()));
+    assert_eq!(by_claim(ledger, "j", "bomb", "large").await, ByClaim::Ended(refused));
+    assert_eq!(entry(ledger, "bomb").await.unwrap().repeats, 1);
+}
+
+pub async fn a_claimed_digest_opens_no_other_door(world: &dyn World) {
+    let ledger = world.ledger();
+    let _ = run(ledger, &claim("cat"), Outcome::Converted(Vec::new())).await;
+    assert_eq!(by_claim(ledger, "j", "cat", "thumb").await, ByClaim::New);
+    convict(ledger, "let go").await;
+    assert!(matches!(
+        by_claim(ledger, "before", "let go", "thumb").await,
+        ByClaim::Refused(_)
+    ));
+    // By another process: whoever refused it is not told.
+    let operators = world.another().await;
+    operators
+        .act(&digest("let go"), Action::Release, &operator())
+        .await
+        .unwrap();
+    assert_eq!(by_claim(ledger, "j", "let go", "thumb").await, ByClaim::New);
+    // Listed for one recipe is not listed for another.
+    let mut in_the_encoder = ending(start(ledger, &claim("slow")).await, tripped(Reason::Cpu));
+    in_the_encoder.phase = Phase::Encode;
+    let _ = settle(ledger, &in_the_encoder).await;
+    assert_eq!(by_claim(ledger, "j", "slow", "large").await, ByClaim::New);
+    assert_eq!(ledger.arrival("j").await.unwrap(), Arrival::New);
+    assert!(matches!(
+        by_claim(ledger, "j", "slow", "thumb").await,
+        ByClaim::Refused(_)
+    ));
+    assert_eq!(entry(ledger, "slow").await.unwrap().repeats, 1);
+}
+
+pub async fn a_job_that_waits_is_not_refused_by_its_claim(world: &dyn World) {
+    let ledger = world.ledger();
+    convict(ledger, "bomb").await;
+    park(ledger, "j", Some("bomb")).await;
+    assert_eq!(
+        by_claim(ledger, "j", "bomb", "thumb").await,
+        ByClaim::Waiting("acme".to_owned())
+    );
+    assert_eq!(entry(ledger, "bomb").await.unwrap().repeats, 0);
+}
+
+pub async fn of_many_claims_at_once_each_job_ends_once(world: &dyn World) {
+    let ledger = world.ledger();
+    convict(ledger, "bomb").await;
+    // Each job comes three times.
+    let jobs: Vec<String> = (0..90).map(|job| format!("j{}", job % 30)).collect();
+    let answers = join_all(jobs.iter().map(|job| by_claim(ledger, job, "bomb", "thumb"))).await;
+    let refused = answers.iter().filter(|answer| matches!(answer, ByClaim::Refused(_)));
+    assert_eq!(refused.count(), 30);
+    for (job, answer) in jobs.iter().zip(answers) {
+        let (ByClaim::Refused(report) | ByClaim::Ended(report)) = answer else {
+            panic!("{answer:?}");
+        };
+        assert_eq!(ledger.arrival(job).await.unwrap(), Arrival::Ended(report));
+    }
+    assert_eq!(entry(ledger, "bomb").await.unwrap().repeats, 30);
+}
+
+pub async fn of_many_endings_at_once_one_counts(world: &dyn World) {
+    let ledger = world.ledger();
+    let reports = (0..40).map(|worker| {
+        let mut mine = report("j");
+        mine.worker = format!("w{worker}");
+        mine
+    });
+    let reports: Vec<_> = reports.collect();
+    let count = join_all(reports.iter().map(|report| ledger.end(report))).await;
+    let first = ledger.end(&report("j")).await.unwrap();
+    assert!(count.into_iter().all(|counts| counts.unwrap() == first));
 }
 
 pub async fn a_delay_is_kept(world: &dyn World) {
@@ -149,7 +267,28 @@ pub async fn a_lost_workers_jobs_are_free(world: &dyn World) {
     park(ledger, "j", None).await;
     assert_eq!(adopt(ledger, 1).await, ["j"]);
     assert_eq!(ledger.bury(&worker("w1")).await.unwrap(), []);
-    assert_eq!(ledger.adopt(&worker("w2"), 1).await.unwrap(), [kept("j")]);
+    assert_eq!(ledger.adopt(&worker("w2"), 1, &[]).await.unwrap(), [kept("j")]);
+}
+
+pub async fn a_job_that_failed_is_reopened(world: &dyn World) {
+    let ledger = world.ledger();
+    assert_eq!(ledger.reopen("j").await.unwrap(), Reopened::Unknown);
+    park(ledger, "j", None).await;
+    assert_eq!(ledger.reopen("j").await.unwrap(), Reopened::NotEnded);
+    let mut failed = report("j");
+    failed.status = Status::Failed;
+    ledger.end(&failed).await.unwrap();
+    assert_eq!(ledger.reopen("j").await.unwrap(), Reopened::Reopened);
+    assert_eq!(ledger.arrival("j").await.unwrap(), Arrival::New);
+    ledger.end(&report("j")).await.unwrap();
+    assert_eq!(
+        ledger.reopen("j").await.unwrap(),
+        Reopened::EndedOtherwise(Status::Rejected)
+    );
+    assert_eq!(
+        ledger.arrival("j").await.unwrap(),
+        Arrival::Ended(Box::new(report("j")))
+    );
 }
 
 pub async fn old_history_is_dropped_and_strikes_are_kept(world: &dyn World) {

@@ -2,7 +2,9 @@
 
 mod edited;
 mod file;
+mod pace;
 mod processes;
+mod together;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -62,6 +62,7 @@ pub fn claim(upload: &str) -> Claim {
         name: format!("{upload}.jpg"),
         job: format!("job-{upload}"),
         alone: true,
+        most_in_flight: None,
     }
 }
 

@@ -18,11 +18,11 @@ async fn interactive_comes_before_bulk_and_order_is_kept() {
     spool.submit(b"bulk", Lane::Bulk).unwrap();
     spool.submit(b"first", Lane::Interactive).unwrap();
     spool.submit(b"second", Lane::Interactive).unwrap();
-    let consumer = spool.consume(&worker("a")).unwrap();
+    let consumer = spool.consume(&worker("a"), 64).unwrap();
     for body in ["first", "second", "bulk"] {
         let delivery = consumer.next().await.unwrap();
         assert_eq!(delivery.body, body.as_bytes());
-        assert!(delivery.enqueued_ms.is_some());
+        assert!(delivery.envelope.enqueued_ms.is_some());
         consumer.acknowledge(&delivery).await.unwrap();
     }
 }
@@ -34,8 +34,8 @@ async fn two_workers_share_the_messages() {
         spool.submit(b"x", Lane::Interactive).unwrap();
     }
     let (a, b) = (
-        spool.consume(&worker("a")).unwrap(),
-        spool.consume(&worker("b")).unwrap(),
+        spool.consume(&worker("a"), 64).unwrap(),
+        spool.consume(&worker("b"), 64).unwrap(),
     );
     for _ in 0..10 {
         a.next().await.unwrap();
@@ -48,9 +48,9 @@ async fn two_workers_share_the_messages() {
 async fn a_lost_workers_messages_come_again_and_a_living_ones_do_not() {
     let (_folder, spool) = spool();
     spool.submit(b"x", Lane::Interactive).unwrap();
-    let lost = spool.consume(&worker("lost")).unwrap();
+    let lost = spool.consume(&worker("lost"), 64).unwrap();
     lost.next().await.unwrap();
-    let other = spool.consume(&worker("other")).unwrap();
+    let other = spool.consume(&worker("other"), 64).unwrap();
     other.tidy().await.unwrap();
     assert!(other.hand.take().unwrap().is_none());
     drop(lost);
@@ -63,7 +63,7 @@ async fn a_lost_workers_messages_come_again_and_a_living_ones_do_not() {
 async fn what_makes_no_sense_is_kept_with_its_reason() {
     let (_folder, spool) = spool();
     spool.submit(b"\xff", Lane::Interactive).unwrap();
-    let consumer = spool.consume(&worker("a")).unwrap();
+    let consumer = spool.consume(&worker("a"), 64).unwrap();
     let delivery = consumer.next().await.unwrap();
     consumer.set_aside(&delivery, "not JSON").await.unwrap();
     assert_eq!(fs::read_dir(spool.folder.join("dead")).unwrap().count(), 2);
@@ -82,7 +82,7 @@ async fn what_is_no_plain_file_of_a_fair_length_is_set_aside_and_the_next_is_tak
     fs::write(new("0-4-long"), vec![b' '; MAX_BODY + 1]).unwrap();
     fs::write(new("0-5-longest"), vec![b' '; MAX_BODY]).unwrap();
     spool.submit(b"good", Lane::Bulk).unwrap();
-    let consumer = spool.consume(&worker("a")).unwrap();
+    let consumer = spool.consume(&worker("a"), 64).unwrap();
     assert_eq!(consumer.next().await.unwrap().body.len(), MAX_BODY);
     assert_eq!(consumer.next().await.unwrap().body, b"good");
     for (name, part) in [
@@ -100,12 +100,12 @@ async fn what_is_no_plain_file_of_a_fair_length_is_set_aside_and_the_next_is_tak
 #[tokio::test]
 async fn a_worker_whose_folder_is_removed_goes_on() {
     let (_folder, spool) = spool();
-    let consumer = spool.consume(&worker("a")).unwrap();
+    let consumer = spool.consume(&worker("a"), 64).unwrap();
     fs::remove_dir_all(&consumer.hand.folder).unwrap();
     spool.submit(b"x", Lane::Interactive).unwrap();
     assert_eq!(consumer.next().await.unwrap().body, b"x");
     // Locked again: nobody else takes it back.
-    let other = spool.consume(&worker("other")).unwrap();
+    let other = spool.consume(&worker("other"), 64).unwrap();
     other.tidy().await.unwrap();
     assert!(other.hand.take().unwrap().is_none());
     assert_eq!(fs::read_dir(spool.folder.join("tmp")).unwrap().count(), 0);
@@ -114,7 +114,7 @@ async fn a_worker_whose_folder_is_removed_goes_on() {
 #[tokio::test]
 async fn a_spool_that_is_gone_is_an_error_and_no_silence() {
     let (_folder, spool) = spool();
-    let consumer = spool.consume(&worker("a")).unwrap();
+    let consumer = spool.consume(&worker("a"), 64).unwrap();
     fs::remove_dir_all(&spool.folder).unwrap();
     assert!(consumer.next().await.is_err());
 }
@@ -125,7 +125,7 @@ async fn an_interactive_job_does_not_wait_behind_all_bulk_jobs() {
     for number in 0..100 {
         fs::write(spool.folder.join("new").join(format!("2-{number:013}-x")), b"bulk").unwrap();
     }
-    let consumer = spool.consume(&worker("a")).unwrap();
+    let consumer = spool.consume(&worker("a"), 64).unwrap();
     consumer.next().await.unwrap();
     spool.submit(b"urgent", Lane::Interactive).unwrap();
     let mut before = 0;
@@ -142,7 +142,7 @@ fn lost_workers_folders_without_a_lock_are_taken_back_and_files_in_cur_are_left(
     fs::create_dir(&lost).unwrap();
     fs::write(lost.join("1-1-x"), b"x").unwrap();
     fs::write(spool.folder.join("cur/file"), b"").unwrap();
-    let consumer = spool.consume(&worker("a")).unwrap();
+    let consumer = spool.consume(&worker("a"), 64).unwrap();
     consumer.hand.take_back().unwrap();
     assert_eq!(consumer.hand.take().unwrap().unwrap().body, b"x");
     assert!(!lost.exists());
@@ -159,7 +159,7 @@ fn what_is_too_old_is_dropped() {
     for (name, days) in [("done/a", 8), ("done/b", 6), ("tmp/a", 2), ("tmp/b", 0)] {
         aged(name, days);
     }
-    let consumer = spool.consume(&worker("a")).unwrap();
+    let consumer = spool.consume(&worker("a"), 64).unwrap();
     consumer.hand.drop_old().unwrap();
     for (name, there) in [("done/a", false), ("done/b", true), ("tmp/a", false), ("tmp/b", true)] {
         assert_eq!(spool.folder.join(name).exists(), there, "{name}");

@@ -5,11 +5,12 @@ use std::io;
 use std::path::Path;
 
 use super::super::place::is_source;
+use crate::broker::pem::Pem;
 use crate::broker::spool;
-use crate::config::{Address, Config, ConfigError};
+use crate::config::{Address, BrokerAddress, Config, ConfigError};
 use crate::job::STAGING;
 
-/// Looks at every store, the spool, and the ledger's folder.
+/// Looks at every store, the spool or the certificates for RabbitMQ, and the ledger's folder.
 ///
 /// # Errors
 /// Names the key and the path.
@@ -24,8 +25,13 @@ pub(super) fn look(config: &Config) -> Result<(), ConfigError> {
             wrong(&key, folder, writable(&folder.join(STAGING)))?;
         }
     }
-    for folder in spool::FOLDERS.map(|name| config.broker.path().join(name)) {
-        wrong("broker", &folder, writable(&folder))?;
+    match &config.broker {
+        BrokerAddress::Spool(spool) => {
+            for folder in spool::FOLDERS.map(|name| spool.join(name)) {
+                wrong("broker", &folder, writable(&folder))?;
+            }
+        }
+        BrokerAddress::Amqp(_) => drop(Pem::read(&config.amqp)?),
     }
     let beside = config.ledger.path().parent().unwrap_or(Path::new("/"));
     wrong("ledger", beside, writable(beside))?;

@@ -6,7 +6,7 @@ use super::entries::{self, Cause};
 use super::fault::Fault;
 use super::rows::{Run, json, word};
 use super::session::Session;
-use super::statements;
+use super::{probation, statements};
 use crate::blame::{Judgement, Scope};
 use crate::ledger::{Entry, Looks};
 use crate::quarantine::{Gate, State};
@@ -38,6 +38,9 @@ pub(super) async fn press(
             let mut entry = charged(present, run, charge, session.now);
             entries::enter(&mut entry, state, session.now);
             entries::save(session, &entry, before, Cause::rule(action, &charge.detail)).await?;
+            if state == State::Quarantined {
+                probation::convicted(session, &run.digest, &entry.tenant).await?;
+            }
         }
     }
     add_strike(session, run, charge).await

@@ -1,6 +1,7 @@
 //! Whether a digest may run: entry first, then what is remembered, then what is running, then the rule for running alone.
 
 use sqlx::Row;
+use sqlx::sqlite::SqlitePool;
 
 use super::entries;
 use super::fault::Fault;
@@ -17,14 +18,16 @@ use crate::verdict::Status;
 /// Longest name that is kept, in characters.
 const NAME: usize = 512;
 
-/// The answer that needs no write, where there is one.
+/// The answer that needs no attempt, where there is one. A refusal is not counted here.
 pub(super) async fn look(session: &mut Session, claim: &Claim) -> Result<Option<Claimed>, Fault> {
     let entry = entries::find(session, &claim.digest).await?;
     Ok(match decide(session, claim, entry.as_ref()).await? {
         Decision::Known(known) => Some(Claimed::Known(known)),
         Decision::Busy => Some(Claimed::Busy),
+        Decision::Full => Some(Claimed::TenantFull),
         Decision::Alone => Some(Claimed::MustBeAlone),
-        Decision::Closed | Decision::Free(_) => None,
+        Decision::Closed => entry.map(|entry| Claimed::Listed(Box::new(entry))),
+        Decision::Free(_) => None,
     })
 }
 
@@ -35,6 +38,7 @@ pub(super) async fn claim(session: &mut Session, claim: &Claim) -> Result<Claime
     match (decision, entry) {
         (Decision::Closed, Some(entry)) => Ok(Claimed::Listed(Box::new(count_repeat(session, entry).await?))),
         (Decision::Known(known), _) => Ok(Claimed::Known(known)),
+        (Decision::Full, _) => Ok(Claimed::TenantFull),
         (Decision::Alone, _) => Ok(Claimed::MustBeAlone),
         (Decision::Free(gate), _) => Ok(Claimed::Run(start(session, claim, gate).await?)),
         (Decision::Busy | Decision::Closed, _) => Ok(Claimed::Busy),
@@ -51,10 +55,34 @@ pub(super) async fn refused(
     Ok(entry.filter(|entry| gate(Some(entry), recipe) == Gate::Closed))
 }
 
+/// What a look tells of a job with a claimed digest.
+#[must_use]
+pub(super) enum Look {
+    Nothing,
+    /// The job is known.
+    Job,
+    /// Its digest is listed, at least for some recipe.
+    Listed,
+}
+
+/// A look outside of any transaction.
+pub(super) async fn by_claim(readers: &SqlitePool, job: &str, claimed: &Digest) -> Result<Look, Fault> {
+    let query = sqlx::query(statements::BY_CLAIM)
+        .bind(job.to_owned())
+        .bind(claimed.to_string());
+    let row = query.fetch_one(readers).await?;
+    Ok(match (row.try_get("known")?, row.try_get("listed")?) {
+        (true, _) => Look::Job,
+        (false, true) => Look::Listed,
+        (false, false) => Look::Nothing,
+    })
+}
+
 enum Decision {
     Closed,
     Known(Box<Known>),
     Busy,
+    Full,
     Alone,
     Free(Gate),
 }
@@ -75,13 +103,27 @@ async fn decide(session: &mut Session, claim: &Claim, entry: Option<&Entry>) -> 
     if gate == Gate::Solo && solo.fetch_optional(session.connection()).await?.is_some() {
         return Ok(Decision::Busy);
     }
+    // Before the worker clears its room for a suspect in vain.
+    if tenant_is_full(session, claim).await? {
+        return Ok(Decision::Full);
+    }
     if gate == Gate::Solo && !claim.alone {
         return Ok(Decision::Alone);
     }
     Ok(Decision::Free(gate))
 }
 
-fn gate(entry: Option<&Entry>, asked: &RecipeKey) -> Gate {
+async fn tenant_is_full(session: &mut Session, claim: &Claim) -> Result<bool, Fault> {
+    let Some(most) = claim.most_in_flight else {
+        return Ok(false);
+    };
+    let query = sqlx::query(statements::RUNS_OF_TENANT).bind(claim.tenant.clone());
+    let running: i64 = query.fetch_one(session.connection()).await?.try_get("running")?;
+    Ok(running >= i64::from(most))
+}
+
+/// Whether an upload with this entry may run with the recipe that is asked for.
+pub(super) fn gate(entry: Option<&Entry>, asked: &RecipeKey) -> Gate {
     entry.map_or(Gate::Open, |entry| {
         entry.state.gate(entry.scope, entry.recipe.as_ref(), asked)
     })

@@ -17,7 +17,7 @@ use crate::ledger::LedgerError;
 /// Marks a SQLite file as a ledger of ours: "LZRT".
 const APPLICATION: i32 = 0x4c5a_5254;
 /// What leads from each schema to the next; `STEPS[0]` makes the first one out of nothing. Steps that shipped never change.
-const STEPS: &[&str] = &[include_str!("schema.sql")];
+pub(super) const STEPS: &[&str] = &[include_str!("schema.sql"), include_str!("schema_2.sql")];
 /// A file up to this many pages of 4 KiB is read through when it is opened: about 30 ms.
 const CHECKED_PAGES: i64 = 4096;
 

@@ -1,51 +1,36 @@
 //! Jobs that wait here with their messages acknowledged, and the reports of those that ended.
 
-use std::time::Duration;
-
+use serde_json::json;
 use sqlx::Row;
+use sqlx::sqlite::{SqliteExecutor, SqliteRow};
 
 use super::fault::Fault;
-use super::rows::{self, Cells, json};
+use super::rows::{self, Cells};
 use super::session::Session;
 use super::statements;
-use crate::digest::Digest;
-use crate::ledger::{Arrival, KeptJob, LEASE, WorkerId};
-use crate::verdict::Report;
+use crate::ledger::{Arrival, KeptJob, LEASE, Reopened, WorkerId};
+use crate::verdict::Status;
 
 const LEASE_MS: i64 = LEASE.as_millis() as i64;
-/// How long a job is set back whose digest is running: long enough that a flood of copies does not cost every look.
+/// How long a job is set back whose digest is running, or whose tenant is kept out: long enough that a flood of copies does not cost every look.
 const SET_BACK_MS: i64 = 2_000;
 
-pub(super) async fn arrival(session: &mut Session, job: &str) -> Result<Arrival, Fault> {
+/// In a transaction, or by itself: it is one statement.
+pub(super) async fn arrival<'e>(on: impl SqliteExecutor<'e>, job: &str) -> Result<Arrival, Fault> {
     let row = sqlx::query(statements::JOB)
         .bind(job.to_owned())
-        .fetch_optional(session.connection())
+        .fetch_optional(on)
         .await?;
-    let Some(row) = row else { return Ok(Arrival::New) };
-    let cells = Cells::of(&row, "jobs", "job");
+    row.map_or(Ok(Arrival::New), |row| arrived(&row))
+}
+
+/// What a job's row says.
+pub(super) fn arrived(row: &SqliteRow) -> Result<Arrival, Fault> {
+    let cells = Cells::of(row, "jobs", "job");
     match cells.get::<Option<i64>>("ended")? {
         None => Ok(Arrival::Waiting(cells.get("tenant")?)),
         Some(_) => Ok(Arrival::Ended(Box::new(cells.json("report")?))),
     }
-}
-
-pub(super) async fn park(
-    session: &mut Session,
-    job: &KeptJob,
-    digest: Option<&Digest>,
-    delay: Duration,
-) -> Result<(), Fault> {
-    let delay = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
-    let query = sqlx::query(statements::PARK)
-        .bind(job.job.clone())
-        .bind(job.tenant.clone())
-        .bind(digest.map(Digest::to_string))
-        .bind(json(&job.message)?)
-        .bind(job.tries)
-        .bind(session.now)
-        .bind(session.now.saturating_add(delay));
-    query.execute(session.connection()).await?;
-    Ok(())
 }
 
 pub(super) async fn any_due(session: &mut Session) -> Result<bool, Fault> {
@@ -54,15 +39,25 @@ pub(super) async fn any_due(session: &mut Session) -> Result<bool, Fault> {
 }
 
 /// Takes over jobs that are due, longest waiting first. Nobody else may for a lease: a worker that forgets one does not keep it.
-pub(super) async fn adopt(session: &mut Session, worker: &WorkerId, most: u32) -> Result<Vec<KeptJob>, Fault> {
+pub(super) async fn adopt(
+    session: &mut Session,
+    worker: &WorkerId,
+    most: u32,
+    kept_out: &[String],
+) -> Result<Vec<KeptJob>, Fault> {
     let now = session.now;
-    let back = sqlx::query(statements::SET_BACK).bind(now).bind(now + SET_BACK_MS);
+    let kept_out = json!(kept_out).to_string();
+    let back = sqlx::query(statements::SET_BACK)
+        .bind(now)
+        .bind(now + SET_BACK_MS)
+        .bind(kept_out.clone());
     back.execute(session.connection()).await?;
     let query = sqlx::query(statements::ADOPT)
         .bind(now)
         .bind(worker.0.clone())
         .bind(now + LEASE_MS)
-        .bind(most);
+        .bind(most)
+        .bind(kept_out);
     let found = query.fetch_all(session.connection()).await?;
     let mut jobs: Vec<(i64, KeptJob)> = found.iter().map(rows::kept_job).collect::<Result<_, _>>()?;
     jobs.sort_by_key(|(since, _)| *since);
@@ -81,26 +76,27 @@ pub(super) async fn hold(session: &mut Session, worker: &WorkerId, jobs: &[Strin
     Ok(())
 }
 
-/// Ends a job; returns the report that counts.
-pub(super) async fn end(session: &mut Session, report: &Report) -> Result<Report, Fault> {
-    let query = sqlx::query(statements::END_JOB)
-        .bind(report.job.clone())
-        .bind(report.tenant.clone())
-        .bind(session.now)
-        .bind(json(report)?);
-    if query.execute(session.connection()).await?.rows_affected() > 0 {
-        return Ok(report.clone());
-    }
-    match arrival(session, &report.job).await? {
-        Arrival::Ended(first) => Ok(*first),
-        Arrival::New | Arrival::Waiting(_) => {
-            Err(Fault::Request(format!("job {} neither ends nor has ended", report.job)))
-        }
-    }
+/// A job that was to end: whoever edits the ledger beside its users can make one.
+pub(super) fn neither(job: &str) -> Fault {
+    Fault::Request(format!("job {job} neither ends nor has ended"))
 }
 
 pub(super) async fn waiting(session: &mut Session) -> Result<u64, Fault> {
     let row = sqlx::query(statements::WAITING).fetch_one(session.connection()).await?;
     let waiting: i64 = row.try_get("waiting")?;
     Ok(waiting.unsigned_abs())
+}
+
+/// Forgets a job that ended `failed`.
+pub(super) async fn reopen(session: &mut Session, job: &str) -> Result<Reopened, Fault> {
+    match arrival(session.connection(), job).await? {
+        Arrival::New => Ok(Reopened::Unknown),
+        Arrival::Waiting(_) => Ok(Reopened::NotEnded),
+        Arrival::Ended(report) if report.status != Status::Failed => Ok(Reopened::EndedOtherwise(report.status)),
+        Arrival::Ended(_) => {
+            let query = sqlx::query(statements::FORGET_JOB).bind(job.to_owned());
+            query.execute(session.connection()).await?;
+            Ok(Reopened::Reopened)
+        }
+    }
 }

@@ -11,9 +11,13 @@ use sqlx::{Decode, Row, Sqlite, Type};
 use super::fault::Fault;
 use crate::blame::Strike;
 use crate::digest::Digest;
-use crate::ledger::{AttemptId, AttemptRecord, AuditRecord, Entry, Epoch, KeptJob, Known, StrikeRecord, WorkerId};
+use crate::ledger::{
+    AttemptId, AttemptRecord, AuditRecord, Entry, Epoch, KeptJob, Known, StrikeRecord, TenantAuditRecord,
+    TenantSummary, WorkerId,
+};
 use crate::quarantine::Gate;
 use crate::recipe::RecipeKey;
+use crate::tenants::{SomeLimits, Standing, Use};
 use crate::verdict::Status;
 
 /// The cells of one row, which know how to name it.
@@ -60,6 +64,17 @@ impl<'r> Cells<'r> {
     fn time_or_none(&self, column: &'static str) -> Result<Option<DateTime<Utc>>, Fault> {
         let millis: Option<i64> = self.get(column)?;
         millis.map(|_| self.time(column)).transpose()
+    }
+
+    pub(super) fn json_or_none<T: DeserializeOwned>(&self, column: &'static str) -> Result<Option<T>, Fault> {
+        let text: Option<String> = self.get(column)?;
+        text.map(|text| serde_json::from_str(&text).map_err(|error| self.fault(column, error)))
+            .transpose()
+    }
+
+    fn count_or_none(&self, column: &'static str) -> Result<Option<u64>, Fault> {
+        let number: Option<i64> = self.get(column)?;
+        number.map(|_| self.count(column)).transpose()
     }
 
     fn count<T: TryFrom<i64, Error: std::fmt::Display>>(&self, column: &'static str) -> Result<T, Fault> {
@@ -234,6 +249,73 @@ pub(super) fn kept_job(row: &SqliteRow) -> Result<(i64, KeptJob), Fault> {
         tries: cells.count("tries")?,
     };
     Ok((cells.get("since")?, job))
+}
+
+/// Whose row of `tenants` it is.
+pub(super) fn tenant(row: &SqliteRow) -> Result<String, Fault> {
+    Cells::of(row, "tenants", "tenant").get("tenant")
+}
+
+/// What was decided about a tenant; absent values where a list knows it from elsewhere.
+pub(super) fn standing(row: &SqliteRow) -> Result<Standing, Fault> {
+    let cells = Cells::of(row, "tenants", "tenant");
+    let limits: Option<SomeLimits> = cells.json_or_none("limits")?;
+    Ok(Standing {
+        block: cells.word_or_none("block")?,
+        limits: limits.unwrap_or_default(),
+        purged_before_ms: cells.count_or_none("purged_before")?,
+        probation_until_ms: cells.count_or_none("probation_until")?,
+    })
+}
+
+pub(super) fn tenant_audit_record(row: &SqliteRow) -> Result<TenantAuditRecord, Fault> {
+    let cells = Cells::of(row, "tenant_audit", "id");
+    Ok(TenantAuditRecord {
+        at: cells.time("at")?,
+        who: cells.get("who")?,
+        action: cells.get("action")?,
+        why: cells.get("why")?,
+        before: cells.json_or_none("old_standing")?,
+        after: cells.json("new_standing")?,
+    })
+}
+
+/// What a tenant used in one minute or day.
+pub(super) fn used(row: &SqliteRow) -> Result<Use, Fault> {
+    let cells = Cells::of(row, "tenant_minutes or tenant_days", "tenant");
+    Ok(Use {
+        jobs: cells.count("jobs")?,
+        cpu_ms: cells.count("cpu_ms")?,
+        bytes: cells.count("bytes")?,
+    })
+}
+
+pub(super) fn sideline(row: &SqliteRow) -> Result<(u8, String), Fault> {
+    let cells = Cells::of(row, "sidelines", "line");
+    Ok((cells.count("line")?, cells.get("tenant")?))
+}
+
+pub(super) fn tenant_summary(row: &SqliteRow) -> Result<TenantSummary, Fault> {
+    let cells = Cells::of(row, "tenants", "tenant");
+    let sideline: Option<i64> = cells.get("sideline")?;
+    Ok(TenantSummary {
+        tenant: cells.get("tenant")?,
+        standing: standing(row)?,
+        sideline: sideline.map(|_| cells.count("sideline")).transpose()?,
+        waiting: cells.count("waiting")?,
+        running: cells.count("running")?,
+        minute: Use {
+            jobs: cells.count("minute_jobs")?,
+            cpu_ms: cells.count("minute_cpu_ms")?,
+            bytes: cells.count("minute_bytes")?,
+        },
+        day: Use {
+            jobs: cells.count("day_jobs")?,
+            cpu_ms: cells.count("day_cpu_ms")?,
+            bytes: cells.count("day_bytes")?,
+        },
+        convictions: cells.count("convictions")?,
+    })
 }
 
 /// The word of an enumeration's variant, as in messages.

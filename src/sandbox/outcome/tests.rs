@@ -17,6 +17,7 @@ fn good() -> Facts {
         start: Start::Ready,
         said: Said::Done(vec![made]),
         overruled: None,
+        declined: None,
         declared: None,
         phase: Phase::Encode,
         memory_record: None,
@@ -134,6 +135,21 @@ fn the_supervisors_own_refusal_stands_whatever_the_child_says() {
         ..killed_for(KilledFor::Settled)
     };
     assert_eq!(judge(&facts), Outcome::Refused(refusal(Reason::TooManyPixels)));
+}
+
+#[test]
+fn what_policy_declines_is_neither_the_uploads_fault_nor_the_childs_to_say() {
+    let exceeded = Exceeded {
+        limit: "work".to_owned(),
+        seen: 2,
+        allowed: 1,
+    };
+    let facts = Facts {
+        declined: Some(exceeded.clone()),
+        said: Said::Panicked(String::new()),
+        ..killed_for(KilledFor::Settled)
+    };
+    assert_eq!(judge(&facts), Outcome::Declined(exceeded));
 }
 
 #[test]

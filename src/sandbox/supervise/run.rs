@@ -14,7 +14,7 @@ use crate::admission::{NoRoom, Share};
 use crate::clock::Stopwatch;
 use crate::recipe::Recipe;
 use crate::sandbox::layers::LayerReport;
-use crate::sandbox::limits::Grant;
+use crate::sandbox::limits::{Ceiling, Grant};
 use crate::sandbox::outcome::{Facts, KilledFor, Said, Start};
 use crate::sandbox::protocol::{Declaration, FromChild, MAX_FROM_CHILD, Packet, Phase, ToChild};
 use crate::sandbox::{host, limits, sys};
@@ -77,6 +77,7 @@ type Admission = Pin<Box<dyn Future<Output = Result<(Share, Grant), NoRoom>> + S
 struct Run<'a> {
     sandbox: &'a Sandbox,
     recipe: &'a Recipe,
+    ceiling: Option<Ceiling>,
     child: Child,
     watch: Watch,
     turn: Turn,
@@ -95,6 +96,7 @@ struct Run<'a> {
 pub(super) async fn to_the_end(
     sandbox: &Sandbox,
     recipe: &Recipe,
+    ceiling: Option<Ceiling>,
     child: Child,
     watch: Watch,
     mut release: watch::Receiver<bool>,
@@ -104,6 +106,7 @@ pub(super) async fn to_the_end(
         ran: Ran::not(sandbox, "the child ended before it was READY".to_owned()),
         sandbox,
         recipe,
+        ceiling,
         child,
         watch,
         turn: Turn::LockingDown,
@@ -207,13 +210,21 @@ impl Run<'_> {
         }
     }
 
-    /// Checks a declaration against the limits, and asks for memory.
+    /// Checks a declaration against the limits, then the ceiling, and asks for memory.
     fn consider(&mut self, declared: Declaration) {
         let granted = self.sandbox.limits.grant(&declared, self.recipe);
+        let declined = self
+            .ceiling
+            .and_then(|ceiling| ceiling.exceeded(&declared, self.recipe));
         self.ran.facts.declared = Some(declared);
         match granted {
             Err(refusal) => {
                 self.ran.facts.overruled = Some(refusal);
+                self.turn = Turn::Ended;
+                self.kill(KilledFor::Settled);
+            }
+            Ok(_) if declined.is_some() => {
+                self.ran.facts.declined = declined;
                 self.turn = Turn::Ended;
                 self.kill(KilledFor::Settled);
             }

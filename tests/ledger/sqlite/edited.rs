@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lazaret::ledger::{KeptJob, Ledger, LedgerError};
+use lazaret::ledger::{KeptJob, Ledger, LedgerError, TenantAction};
 use lazaret::quarantine::Action;
 use lazaret::sandbox::outcome::Outcome;
 use serde_json::{Value, json};
@@ -135,7 +135,7 @@ async fn a_damaged_message_does_not_keep_others_waiting() {
     }
     let edit = "UPDATE jobs SET message = 'x' WHERE job = 'damaged'";
     execute(&world.path(), edit).await.unwrap();
-    let adopted = world.ledger.adopt(&worker("w1"), 10).await.unwrap();
+    let adopted = world.ledger.adopt(&worker("w1"), 10, &[]).await.unwrap();
     let mut messages: Vec<_> = adopted.into_iter().map(|kept| (kept.job, kept.message)).collect();
     messages.sort_by(|one, other| one.0.cmp(&other.0));
     let expected = [("damaged", Value::Null), ("good", json!({ "job": "good" }))];
@@ -146,7 +146,9 @@ async fn a_damaged_message_does_not_keep_others_waiting() {
 async fn strikes_and_audit_are_append_only() {
     let world = SqliteWorld::new().await;
     convict(&world.ledger, "x").await;
-    for table in ["strikes", "audit"] {
+    let (ledger, purge) = (&world.ledger, TenantAction::Purge);
+    ledger.tenant_act("acme", &purge, &operator()).await.unwrap();
+    for table in ["strikes", "audit", "tenant_audit"] {
         for edit in [format!("DELETE FROM {table}"), format!("UPDATE {table} SET at = 0")] {
             let error = execute(&world.path(), &edit).await.unwrap_err();
             assert!(error.to_string().contains("append-only"), "{error}");

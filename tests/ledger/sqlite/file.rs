@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use lazaret::ledger::sqlite::{Sqlite, Tuning};
 use lazaret::ledger::{Ledger, LedgerError};
 use sqlx::Connection;
@@ -94,12 +95,62 @@ async fn what_was_written_is_there_after_reopening() {
     assert_eq!(entry(&ledger, "bomb").await, Some(sent));
 }
 
+/// As the first version of the program left it, with six uploads of one tenant that were convicted just now.
+async fn ledger_of_schema_1(path: &Path) {
+    let schema = include_str!("../../../src/ledger/sqlite/schema.sql");
+    execute(path, schema).await.unwrap();
+    let mut rows = "PRAGMA user_version = 1; PRAGMA application_id = 0x4c5a5254;".to_owned();
+    for bomb in 0..6 {
+        let digest = digest(&format!("bomb {bomb}"));
+        rows += &format!(
+            "INSERT INTO entries VALUES ('{digest}', 'quarantined', 'memory', 'upload', 'thumb', 'build-1', 'x', 'acme', 'n',
+                '{{\"bytes\":1}}', 'd', NULL, unixepoch() * 1000, unixepoch() * 1000, NULL, 3, 0);
+             INSERT INTO audit (digest, at, who, action, why, new_state)
+                VALUES ('{digest}', unixepoch() * 1000, 'lazaret', 'convict', '', 'quarantined');"
+        );
+    }
+    rows += "INSERT INTO jobs (job, tenant, message, tries, since, due) VALUES ('j', 'acme', '{}', 1, 1, 1)";
+    execute(path, &rows).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_earlier_ledger_is_brought_up_to_date_with_all_that_is_in_it() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("ledger.sqlite");
+    ledger_of_schema_1(&path).await;
+    // However many open it at once.
+    let opened = join_all((0..8).map(|_| Sqlite::open(&path))).await;
+    let ledger = opened.into_iter().map(Result::unwrap).next_back().unwrap();
+    let entry = entry(&ledger, "bomb 3").await.unwrap();
+    assert_eq!((entry.repeats, entry.tenant.as_str()), (3, "acme"));
+    let list = ledger.tenant_list().await.unwrap();
+    assert_eq!((list.len(), list[0].waiting, list[0].convictions), (1, 1, 6));
+
+    ledger.sign_on(&worker("w1"), "host", "build-1").await.unwrap();
+    convict(&ledger, "one more").await;
+    assert!(ledger.standing("acme").await.unwrap().probation_until_ms.is_some());
+}
+
+#[tokio::test]
+async fn an_earlier_ledger_stays_as_it_was_where_it_cannot_be_brought_up_to_date() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("ledger.sqlite");
+    ledger_of_schema_1(&path).await;
+    // Somebody made a table of that name: the last statements of the step fail.
+    execute(&path, "CREATE TABLE sidelines (x)").await.unwrap();
+    let error = refusal(&path).await;
+    assert!(error.to_string().contains("sidelines already exists"), "{error}");
+    execute(&path, "DROP TABLE sidelines").await.unwrap();
+    let ledger = Sqlite::open(&path).await.unwrap();
+    assert_eq!(ledger.sidelines().await.unwrap(), []);
+}
+
 #[tokio::test]
 async fn a_newer_ledger_is_refused() {
     let (_directory, path) = closed_ledger().await;
     execute(&path, "PRAGMA user_version = 7").await.unwrap();
     let words =
-        "is from a newer Lazaret (schema 7, this program knows up to 1): upgrade the program or name another ledger";
+        "is from a newer Lazaret (schema 7, this program knows up to 2): upgrade the program or name another ledger";
     refused_untouched(&path, &[words]).await;
 }
 

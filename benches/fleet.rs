@@ -1,0 +1,65 @@
+//! The fleet's promises as figures: a private RabbitMQ, real workers, jobs published and every result collected.
+//!
+//! `cargo bench --bench fleet -- NAME [--option value]…`; without a name, the list. Exits 1 where a promise is broken. Figures of one run
+//! are to be compared with each other, not with another machine's.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a benchmark that cannot go on stops"
+)]
+
+mod fleet {
+    pub mod bare;
+    pub mod chaos;
+    mod client;
+    pub mod copies;
+    mod field;
+    mod figures;
+    pub mod flood;
+    mod ledger;
+    #[allow(dead_code, reason = "made for the tests")]
+    #[path = "../../tests/rabbit/node.rs"]
+    mod node;
+    pub mod options;
+    pub mod poison;
+    #[allow(dead_code, reason = "made for the tests")]
+    #[path = "../../tests/rabbit/relay.rs"]
+    mod relay;
+    pub mod repeats;
+    mod uploads;
+    pub mod variants;
+}
+
+use fleet::options::Options;
+
+const SCENARIOS: &str = "\
+chaos    [--jobs 5000] [--kills 10] [--seed 1]     a network that cuts and freezes, workers killed: nothing lost, nobody blamed
+copies   [--jobs 1000]                             copies of one CPU bomb at once: one attempt, a result each
+variants [--count 500]                             CPU bombs that differ in one byte, with probation and without, beside photos
+flood    [--jobs 140000] [--seconds 120] [--order fair,arrival]
+                                                   one tenant's flood beside 20 quiet tenants
+repeats  [--seconds 10] [--rounds 2] [--prefetch 64]
+                                                   repeats of a quarantined upload per second, beside a bare loop
+poison   [--innocents 20]                          an upload whose worker is killed each time, among innocents";
+
+#[tokio::main(flavor = "multi_thread")]
+async fn main() -> std::process::ExitCode {
+    let options = Options::of(std::env::args().skip(1));
+    let broken = match options.name.as_str() {
+        "chaos" => fleet::chaos::run(&options).await,
+        "copies" => fleet::copies::run(&options).await,
+        "variants" => fleet::variants::run(&options).await,
+        "flood" => fleet::flood::run(&options).await,
+        "repeats" => fleet::repeats::run(&options).await,
+        "poison" => fleet::poison::run(&options).await,
+        // This program again, beside the broker: what `repeats` compares with.
+        "bare" => fleet::bare::run(&options).await,
+        _ => {
+            println!("{SCENARIOS}");
+            0
+        }
+    };
+    u8::from(broken > 0).into()
+}

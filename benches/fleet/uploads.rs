@@ -1,0 +1,36 @@
+//! Uploads: fixtures, and as many others of the same kind as are needed.
+
+use std::fs;
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+
+/// A photo of 512 × 512.
+pub const PHOTO: &str = "valid/photos/camera_grey.jpg";
+/// A photo that takes longer.
+pub const SLOW_PHOTO: &str = "valid/photos/hubble_progressive.jpg";
+/// Six seconds of CPU time in a kilobyte, 12 megapixels.
+pub const BOMB: &str = "hostile/cpu/jpeg_slow_scans.jpg";
+/// A picture of next to nothing.
+pub const TINY: &str = "control/control.jpg";
+
+/// A fixture's bytes.
+pub fn fixture(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);
+    fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The same JPEG with a comment: another digest, the same work.
+pub fn variant(jpeg: &[u8], number: usize) -> Vec<u8> {
+    let comment = format!("{number:08}");
+    let mut bytes = jpeg[..2].to_vec();
+    bytes.extend([0xff, 0xfe, 0, 10]);
+    bytes.extend(comment.as_bytes());
+    bytes.extend(&jpeg[2..]);
+    bytes
+}
+
+/// SHA-256 in hexadecimal.
+pub fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}

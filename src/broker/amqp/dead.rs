@@ -1,0 +1,110 @@
+//! A round through `lazaret.dead`: each message is got and held; closing the channel gives back what was not dealt with.
+
+use async_trait::async_trait;
+use lapin::message::Delivery as Incoming;
+use lapin::options::{BasicAckOptions, BasicGetOptions};
+use lapin::types::ShortString;
+use lapin::{Acker, Channel};
+
+use super::dial::{ANSWER, Server};
+use super::properties;
+use super::publish::Publisher;
+use crate::broker::dead::{DeadLetter, DeadLetters, Hold, Name, reborn};
+use crate::broker::{BrokerError, topology};
+use crate::clock;
+
+/// A round through the dead letters of a RabbitMQ.
+pub struct DeadQueue<'a> {
+    server: &'a Server,
+    publisher: &'a Publisher,
+    channel: Channel,
+    /// How many are left of those that were there at its beginning.
+    left: u64,
+}
+
+/// A dead message that is held.
+#[derive(Debug)]
+pub(in crate::broker) struct HeldLetter {
+    acker: Acker,
+    message_id: Option<ShortString>,
+}
+
+impl<'a> DeadQueue<'a> {
+    pub(super) fn new(server: &'a Server, publisher: &'a Publisher, channel: Channel, left: u64) -> Self {
+        Self {
+            server,
+            publisher,
+            channel,
+            left,
+        }
+    }
+
+    async fn acknowledge(&self, held: &HeldLetter) -> Result<(), BrokerError> {
+        match self
+            .server
+            .within(ANSWER, held.acker.ack(BasicAckOptions::default()))
+            .await?
+        {
+            true => Ok(()),
+            false => Err(self.server.error("the connection was lost; the message is still there")),
+        }
+    }
+}
+
+#[async_trait]
+impl DeadLetters for DeadQueue<'_> {
+    async fn next(&mut self) -> Result<Option<DeadLetter>, BrokerError> {
+        let Some(left) = self.left.checked_sub(1) else {
+            return Ok(None);
+        };
+        self.left = left;
+        let get = self
+            .channel
+            .basic_get(topology::DEAD.into(), BasicGetOptions::default());
+        let got = self.server.within(ANSWER, get).await?;
+        Ok(got.map(|got| letter(got.delivery)))
+    }
+
+    async fn requeue(&mut self, letter: &DeadLetter) -> Result<(), BrokerError> {
+        let (Hold::Message(held), Some(body)) = (&letter.hold, &letter.body) else {
+            return Ok(());
+        };
+        let envelope = reborn(&letter.envelope, clock::unix_ms());
+        let properties = properties::of_job(&envelope, held.message_id.clone());
+        let key = topology::lane_key(envelope.lane);
+        self.publisher.hand_on(topology::JOBS, key, body, properties).await?;
+        self.acknowledge(held).await
+    }
+
+    async fn drop_letter(&mut self, letter: &DeadLetter) -> Result<(), BrokerError> {
+        match &letter.hold {
+            Hold::Message(held) => self.acknowledge(held).await,
+            Hold::File(_) => Ok(()),
+        }
+    }
+
+    async fn end(self: Box<Self>) {
+        let close = self.channel.close(200, "done".into());
+        // A channel that does not close goes with its connection.
+        let _ = self.server.within(ANSWER, close).await;
+    }
+}
+
+fn letter(incoming: Incoming) -> DeadLetter {
+    let Name { id, job, tenant } = Name::of(&incoming.data);
+    let (why, since_ms) = properties::death(&incoming.properties);
+    DeadLetter {
+        id,
+        job,
+        tenant,
+        why,
+        since_ms,
+        envelope: properties::envelope(&incoming.properties, incoming.routing_key.as_str(), None),
+        bytes: incoming.data.len() as u64,
+        body: Some(incoming.data),
+        hold: Hold::Message(HeldLetter {
+            acker: incoming.acker,
+            message_id: incoming.properties.message_id().clone(),
+        }),
+    }
+}

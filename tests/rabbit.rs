@@ -1,0 +1,29 @@
+//! RabbitMQ: a real node of the tests' own, and networks that fail.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on fails"
+)]
+
+#[allow(dead_code, reason = "the node and the world serve several suites")]
+mod rabbit {
+    mod bad_days;
+    mod check;
+    mod client;
+    mod dead;
+    mod examples;
+    mod node;
+    mod orders;
+    mod permissions;
+    mod relay;
+    mod stage;
+    mod submit;
+    mod tenants;
+    mod tls;
+    mod topology;
+    mod worker;
+    #[path = "../cli/world.rs"]
+    mod world;
+}
