@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// Longest wait for something that must happen; generous, because machines are shared.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// CPU limits under which a slow file runs for seconds without tripping.
 pub const SLOW: [(&str, &str); 2] = [("LAZARET_LIMITS_CPU_BASE", "60s"), ("LAZARET_LIMITS_CPU", "60s")];

@@ -236,7 +236,8 @@ impl Client {
         });
     }
 
-    fn ready_in_all(&self) -> u32 {
+    /// Messages that nobody has in hand, in all queues of jobs together.
+    pub fn ready_in_all(&self) -> u32 {
         let lanes = ["interactive", "bulk", "suspect"].map(|lane| format!("lazaret.jobs.{lane}"));
         let rungs = ["5s", "30s", "2m", "10m", "1h"].map(|rung| format!("lazaret.retry.{rung}"));
         let sides = (0..16).map(|line| format!("lazaret.side.{line:02}"));
