@@ -64,11 +64,23 @@ pub enum Moved {
     NoSuchPlace,
 }
 
-/// Which sidelines to consume.
+/// What to consume.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Sidelines {
-    /// Those that are leased to a tenant whose jobs may run.
-    pub open: BTreeSet<u8>,
+pub struct Attention {
+    /// Sidelines that are leased to a tenant whose jobs may run.
+    pub sidelines: BTreeSet<u8>,
+    /// How much of the lanes.
+    pub lanes: Intake,
+}
+
+/// How many messages of a lane are in hand at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Intake {
+    /// As many as are worked on.
+    #[default]
+    Usual,
+    /// Many more: most of what comes moves aside at once, and others stand behind it.
+    Wide,
 }
 
 /// What went wrong with the broker.
@@ -112,8 +124,8 @@ pub trait Broker: Send + Sync {
     async fn put_aside(&self, delivery: &Delivery, line: u8) -> Result<Moved, BrokerError>;
     /// How many sidelines there are.
     fn sidelines(&self) -> u8;
-    /// Consumes these sidelines and no others.
-    fn attend(&self, sidelines: Sidelines);
+    /// Consumes this and no other sidelines.
+    fn attend(&self, attention: Attention);
     /// How many messages wait in a sideline.
     async fn depth(&self, line: u8) -> Result<u64, BrokerError>;
     /// Waits until somebody tells the fleet that tenants or verdicts have changed.

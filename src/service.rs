@@ -73,6 +73,8 @@ pub struct Service {
     /// Bounds the messages in hand.
     held: Arc<Semaphore>,
     held_most: u32,
+    /// A sideline is asked for by one at a time.
+    leasing: tokio::sync::Mutex<()>,
     /// Bounds the jobs adopted from the ledger.
     adopted: Arc<Semaphore>,
     draining: AtomicBool,
@@ -177,6 +179,7 @@ impl Service {
             hands_most,
             held: Arc::new(Semaphore::new(held_most as usize)),
             held_most,
+            leasing: tokio::sync::Mutex::default(),
             adopted: Arc::new(Semaphore::new(ADOPTED_MOST as usize)),
             draining: AtomicBool::new(false),
             stopping: Notify::new(),

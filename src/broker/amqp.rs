@@ -31,7 +31,7 @@ use dial::ANSWER;
 use link::Link;
 use publish::{Publisher, Routed};
 
-use super::{Broker, BrokerError, Delivery, Envelope, Moved, Sidelines, Token, topology};
+use super::{Attention, Broker, BrokerError, Delivery, Envelope, Moved, Token, topology};
 use crate::clock;
 use crate::event::Event;
 
@@ -98,11 +98,6 @@ impl Amqp {
         let looked = verify::verify(&server, &connection).await;
         dial::hang_up(connection);
         looked
-    }
-
-    /// Results so far that no queue was bound for.
-    pub fn unroutable(&self) -> u64 {
-        self.unroutable.load(Ordering::Relaxed)
     }
 
     /// A reply is a courtesy: the result itself is safe already.
@@ -236,8 +231,8 @@ impl Broker for Amqp {
         topology::SIDELINES
     }
 
-    fn attend(&self, sidelines: Sidelines) {
-        self.link.attend(sidelines.open);
+    fn attend(&self, attention: Attention) {
+        self.link.attend(attention);
     }
 
     async fn depth(&self, line: u8) -> Result<u64, BrokerError> {

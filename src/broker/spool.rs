@@ -18,7 +18,7 @@ use async_trait::async_trait;
 
 pub use dead::DeadFolder;
 
-use super::{Broker, BrokerError, Delivery, Envelope, Lane, Moved, Sidelines, Token};
+use super::{Attention, Broker, BrokerError, Delivery, Envelope, Lane, Moved, Token};
 use crate::clock::{self, Stopwatch};
 use crate::event::Event;
 use crate::job::MAX_BODY;
@@ -484,7 +484,7 @@ impl Broker for SpoolConsumer {
         0
     }
 
-    fn attend(&self, _sidelines: Sidelines) {}
+    fn attend(&self, _attention: Attention) {}
 
     async fn depth(&self, _line: u8) -> Result<u64, BrokerError> {
         Ok(0)

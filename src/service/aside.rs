@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Holder, Interrupted, Item, Service};
-use crate::broker::{Delivery, Moved, Sidelines};
+use crate::broker::{Attention, Delivery, Moved};
 use crate::clock;
 use crate::tenants::gate::{Comes, Gate};
 
@@ -66,24 +66,40 @@ impl Service {
         if lines == 0 || delivery.envelope.sideline.is_some() {
             return Ok(Moved::NoSuchPlace);
         }
-        let known = self.tenancy().line_of(tenant);
-        let line = match known {
-            Some(line) => Some(line),
-            None => self.worker.ledger.lease_sideline(tenant, lines).await?,
-        };
-        let Some(line) = line else {
-            tracing::warn!(tenant, "every sideline is taken; its jobs stay where they are");
-            self.tenancy().has_no_line(tenant);
+        let Some(line) = self.line_for(tenant, lines).await? else {
             return Ok(Moved::NoSuchPlace);
         };
-        if known.is_none() {
-            tracing::warn!(tenant, line, "its jobs move to a sideline");
-        }
         let moved = self.broker.put_aside(delivery, line).await?;
         if moved == Moved::There {
             self.tenancy().moved(tenant, line);
         }
         Ok(moved)
+    }
+
+    /// The sideline of a tenant; leased now, where it has none and one is free.
+    async fn line_for(&self, tenant: &str, lines: u8) -> Result<Option<u8>, Interrupted> {
+        let known = self.tenancy().line_of(tenant);
+        if known.is_some() {
+            return Ok(known);
+        }
+        // One asks, and all that came with it know the answer then.
+        let _one = self.leasing.lock().await;
+        let known = self.tenancy().line_of(tenant);
+        if known.is_some() || self.tenancy().lacks_line(tenant) {
+            return Ok(known);
+        }
+        let leased = self.worker.ledger.lease_sideline(tenant, lines).await?;
+        match leased {
+            Some(line) => {
+                tracing::warn!(tenant, line, "its jobs move to a sideline");
+                self.tenancy().has_line(tenant, line);
+            }
+            None => {
+                tracing::warn!(tenant, "every sideline is taken; its jobs stay where they are");
+                self.tenancy().has_no_line(tenant);
+            }
+        }
+        Ok(leased)
     }
 
     /// Has a job wait elsewhere. A noisy tenant's may have no such place, and what is to be refused needs none: it takes its turn.
@@ -177,7 +193,10 @@ impl Service {
         }
         loop {
             tokio::select! {
-                _ = sweep.tick() => self.sweep(),
+                _ = sweep.tick() => {
+                    self.sweep();
+                    self.attend();
+                }
                 _ = refresh.tick() => self.refresh().await,
                 () = self.broker.told() => self.refresh().await,
             }
@@ -189,9 +208,19 @@ impl Service {
         if let Err(interrupted) = self.ask_about_tenants().await {
             self.interrupted(&interrupted);
         }
-        let open = self.tenancy().open_lines(self.broker.sidelines()).collect();
-        self.broker.attend(Sidelines { open });
+        self.attend();
         self.leave_sidelines();
+    }
+
+    fn attend(&self) {
+        let waiting = self.turns().waiting();
+        let mut tenancy = self.tenancy();
+        let attention = Attention {
+            sidelines: tenancy.open_lines(self.broker.sidelines()).collect(),
+            lanes: tenancy.intake(waiting),
+        };
+        drop(tenancy);
+        self.broker.attend(attention);
     }
 
     /// What came from a sideline and may not begin now goes back there, or to the ledger where others consume it still.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
+use crate::broker::Intake;
 use crate::clock::{self, Stopwatch};
 use crate::config::{FairnessConfig, Order, Probation};
 use crate::ledger::{Revision, TenantSummary};
@@ -28,6 +29,10 @@ const FEW: usize = 4;
 const CHARGES: usize = 1000;
 /// How long after it was used last an account is asked about.
 const ACTIVE: Duration = Duration::from_secs(3);
+/// Messages that move aside between two looks, from which on the lanes are taken in wider.
+const FLOOD: u32 = 32;
+/// How long they are after the last such look.
+const EBB: Duration = Duration::from_secs(2);
 /// A minute of use, in milliseconds.
 const MINUTE_MS: u64 = 60_000;
 
@@ -49,12 +54,16 @@ pub(super) struct Tenancy {
     held_in_all: usize,
     lines: BTreeMap<u8, Line>,
     without_line: HashMap<String, Duration>,
+    /// Messages that moved aside since somebody looked.
+    moves: u32,
+    /// When last there were many.
+    flooded: Option<Duration>,
     /// Tenants with as many attempts running in the fleet as they may, and until when nobody asks again.
     crowded: HashMap<String, Duration>,
 }
 
 /// A sideline that is leased.
-struct Line {
+pub(super) struct Line {
     tenant: String,
     depth: u64,
 }
@@ -89,6 +98,8 @@ impl Tenancy {
             held_in_all: 0,
             lines: BTreeMap::new(),
             without_line: HashMap::new(),
+            moves: 0,
+            flooded: None,
             crowded: HashMap::new(),
         }
     }
@@ -181,10 +192,10 @@ impl Tenancy {
             slots: self.slots,
             behind,
         };
-        let now = self.since.elapsed();
-        if self.without_line.get(tenant).is_some_and(|until| *until > now) {
+        if self.lacks_line(tenant) {
             return None;
         }
+        let now = self.since.elapsed();
         match self.noise.judge(tenant, flight, &worker, now) {
             Noisiness::Noisy { keep, .. } => Some(keep),
             Noisiness::Quiet => None,
@@ -196,6 +207,12 @@ impl Tenancy {
         let now = self.since.elapsed();
         self.crowded.retain(|_, until| *until > now);
         self.crowded.insert(tenant.to_owned(), now + CROWDED);
+    }
+
+    /// Whether no sideline was free for this tenant a moment ago.
+    pub(super) fn lacks_line(&self, tenant: &str) -> bool {
+        let until = self.without_line.get(tenant);
+        until.is_some_and(|until| *until > self.since.elapsed())
     }
 
     /// There is no sideline for this tenant: it stays where it is.
@@ -210,13 +227,32 @@ impl Tenancy {
         lines.find(|(_, line)| line.tenant == tenant).map(|(line, _)| *line)
     }
 
-    /// A message has moved to a sideline.
-    pub(super) fn moved(&mut self, tenant: &str, line: u8) {
-        let entry = self.lines.entry(line).or_insert_with(|| Line {
+    /// A sideline is a tenant's.
+    pub(super) fn has_line(&mut self, tenant: &str, line: u8) -> &mut Line {
+        self.lines.entry(line).or_insert_with(|| Line {
             tenant: tenant.to_owned(),
             depth: 0,
-        });
-        entry.depth += 1;
+        })
+    }
+
+    /// A message has moved to a sideline.
+    pub(super) fn moved(&mut self, tenant: &str, line: u8) {
+        self.has_line(tenant, line).depth += 1;
+        self.moves += 1;
+    }
+
+    /// How much of the lanes to take in, to be asked at each look; `waiting` jobs wait here. A flood that moves aside is taken in wide,
+    /// so that those behind it come soon; but others have workers too, so not while more wait here than usual.
+    pub(super) fn intake(&mut self, waiting: usize) -> Intake {
+        let now = self.since.elapsed();
+        if std::mem::take(&mut self.moves) >= FLOOD {
+            self.flooded = Some(now);
+        }
+        let flooded = self.flooded.is_some_and(|at| now.saturating_sub(at) < EBB);
+        match flooded && waiting <= self.window {
+            true => Intake::Wide,
+            false => Intake::Usual,
+        }
     }
 
     /// Sidelines that may be consumed: all but those of tenants whose jobs may not begin now.

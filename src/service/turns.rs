@@ -59,6 +59,11 @@ impl Turns {
         self.tenants.keys().cloned().collect()
     }
 
+    /// Jobs that wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.interactive.len() + self.bulk.len()
+    }
+
     /// Jobs of a tenant that wait in its own flows.
     pub(super) fn waiting_of(&self, tenant: &str) -> usize {
         let windows = [&self.interactive, &self.bulk];

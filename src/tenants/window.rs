@@ -333,11 +333,6 @@ impl<T> Window<T> {
         }
     }
 
-    /// Whether messages of other tenants wait.
-    pub fn others_wait(&self, tenant: &str) -> bool {
-        self.len() > self.waiting_of(tenant)
-    }
-
     /// Drops what is known of tenants that have been idle for longest, where too many are.
     fn forget_idle(&mut self) {
         while let Some(tenant) = self.accounts.forget_one() {

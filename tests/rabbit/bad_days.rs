@@ -1,7 +1,7 @@
 //! Bad days: the broker, the network or the worker fails, and nothing is lost, nothing is told twice with two verdicts.
-//!
-//! Not here: a clock that jumps. The host's clock is everybody's, and there is no library between it and the program that could be
-//! replaced; `tests/ledger` holds the lease against the database's clock, with times as arguments.
+
+use std::path::PathBuf;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -170,6 +170,73 @@ fn connections_that_the_broker_closes_are_opened_again_and_the_job_is_told_alike
     works(&stage, worker);
     told_alike(&stage, "slow");
     assert!(relay.connections() >= 3);
+}
+
+#[test]
+fn a_channel_that_the_broker_closes_is_opened_again() {
+    let node = Node::start();
+    // A message may be in hand for 2 s, which the broker looks at twice a second.
+    let impatient = "application:set_env(rabbit, consumer_timeout, 2000), \
+                     application:set_env(rabbit, channel_tick_interval, 500).";
+    node.control(&["eval", impatient]);
+    let stage = Stage::on(&node, "channel");
+    stage.upload(&[PHOTO, SLOW_FILE]);
+    let worker = stage.serve(&SLOW);
+    stage.client.publish("interactive", &job("slow", "acme", SLOW_FILE));
+    stage.world.wait_for_attempts(&worker.process, 1);
+    worker.wait_log("not consuming");
+    let patient = "application:set_env(rabbit, consumer_timeout, 1800000).";
+    node.control(&["eval", patient]);
+    assert_eq!(stage.client.answer("slow").verdict(), "converted: –");
+    works(&stage, worker);
+    told_alike(&stage, "slow");
+    assert_eq!(stage.count("SELECT count(*) FROM attempts WHERE tenant = 'acme'"), 2);
+}
+
+#[test]
+fn a_clock_that_jumps_ends_no_lease_and_blames_nobody() {
+    let stage = Stage::new("clock");
+    stage.upload(&[PHOTO, SLOW_FILE]);
+    let file = stage.world.write("clock", "0");
+    let library = clock(&stage);
+    let mut moved = SLOW.to_vec();
+    moved.extend([
+        ("LD_PRELOAD", library.to_str().unwrap()),
+        ("CLOCK_MOVED_BY", file.to_str().unwrap()),
+    ]);
+    let workers = [stage.serve(&moved), stage.serve(&SLOW)];
+    stage.client.publish("interactive", &job("slow", "acme", SLOW_FILE));
+    for seconds in [3600, -3600_i64] {
+        stage.world.write("clock", seconds.to_string());
+        // Until one of two workers answers whose clock has jumped.
+        let jumped = (0..100).any(|number| {
+            let id = format!("at{seconds}-{number}");
+            stage.client.publish("interactive", &small(&id, "other", PHOTO));
+            let event = stage.client.answer(&id).event;
+            let told: chrono::DateTime<chrono::Utc> = event["time"].as_str().unwrap().parse().unwrap();
+            let ahead = (told - lazaret::clock::now()).num_seconds();
+            (ahead - seconds).abs() < 600
+        });
+        assert!(jumped, "no clock has jumped by {seconds} s");
+    }
+    assert_eq!(stage.client.answer("slow").verdict(), "converted: –");
+    told_alike(&stage, "slow");
+    assert_eq!(stage.count("SELECT count(*) FROM attempts WHERE tenant = 'acme'"), 1);
+    assert_eq!(stage.quarantined().len(), 0);
+    stage.ends_empty(workers);
+}
+
+/// A library that moves a worker's time of day.
+fn clock(stage: &Stage) -> PathBuf {
+    let library = stage.world.path("clock.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/rabbit/clock.c");
+    let compiled = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .arg(&library)
+        .arg(source)
+        .status();
+    assert!(compiled.unwrap().success());
+    library
 }
 
 #[test]

@@ -24,7 +24,7 @@ use super::dial::{ANSWER, Server, hang_up};
 use super::properties;
 use super::verify::verify;
 use super::{Unacknowledged, delivery};
-use crate::broker::{BrokerError, Delivery, Lane, topology};
+use crate::broker::{Attention, BrokerError, Delivery, Intake, Lane, topology};
 
 /// First pause before a lost connection is opened again; doubled each time it fails.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -36,17 +36,32 @@ const LOOK: Duration = Duration::from_secs(1);
 const CANCEL: Duration = Duration::from_secs(5);
 /// Unacknowledged messages of a sideline: it is one tenant among many.
 const SIDELINE_PREFETCH: u16 = 8;
+/// Unacknowledged messages of a lane beside the usual ones, while a flood moves aside: a confirm takes as long as a write to the broker's
+/// disk, whatever their number.
+const WIDE_PREFETCH: u16 = 512;
 
 /// Most messages that the broker leaves unacknowledged with one worker: two lanes, the suspects, every sideline.
 pub(super) fn most_held(prefetch: u16) -> u32 {
-    2 * u32::from(prefetch) + 1 + u32::from(topology::SIDELINES) * u32::from(SIDELINE_PREFETCH)
+    2 * (u32::from(prefetch) + u32::from(WIDE_PREFETCH))
+        + 1
+        + u32::from(topology::SIDELINES) * u32::from(SIDELINE_PREFETCH)
 }
 
-/// Which queues are to be consumed.
+/// What is to be consumed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Wanted {
-    pub(super) lanes: bool,
-    pub(super) sidelines: BTreeSet<u8>,
+struct Wanted {
+    lanes: bool,
+    attention: Attention,
+}
+
+/// A consumer of a queue.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Source {
+    queue: String,
+    prefetch: u16,
+    sideline: Option<u8>,
+    /// Beside the usual one.
+    wide: bool,
 }
 
 /// The link to the broker, from the side of those who take messages.
@@ -64,7 +79,7 @@ pub(super) struct Link {
     closing: watch::Sender<bool>,
 }
 
-/// A queue that is consumed.
+/// A consumer that is there.
 struct Consumed {
     tag: String,
     /// Set before it is cancelled on purpose.
@@ -77,7 +92,7 @@ struct Session<'a> {
     link: &'a Arc<Link>,
     channel: Channel,
     epoch: u64,
-    consumed: BTreeMap<String, Consumed>,
+    consumed: BTreeMap<Source, Consumed>,
     /// Names of queues whose consumers ended, and why.
     ended: mpsc::UnboundedSender<String>,
 }
@@ -122,11 +137,11 @@ impl Link {
         }
     }
 
-    /// Which sidelines to consume from now on.
-    pub(super) fn attend(&self, sidelines: BTreeSet<u8>) {
+    /// What to consume from now on.
+    pub(super) fn attend(&self, attention: Attention) {
         self.wanted.send_if_modified(|wanted| {
-            let changed = wanted.sidelines != sidelines;
-            wanted.sidelines = sidelines;
+            let changed = wanted.attention != attention;
+            wanted.attention = attention;
             changed
         });
     }
@@ -294,48 +309,70 @@ impl Link {
 impl Session<'_> {
     /// Consumes what is wanted, and cancels what is not.
     async fn reconcile(&mut self, wanted: &Wanted) -> Result<(), BrokerError> {
-        let queues = self.queues(wanted);
-        let surplus: Vec<String> = self
+        let sources = self.sources(wanted);
+        let surplus: Vec<Source> = self
             .consumed
             .keys()
-            .filter(|queue| !queues.contains_key(*queue))
+            .filter(|source| !sources.contains(*source))
             .cloned()
             .collect();
-        for queue in surplus {
-            self.cancel(&queue).await?;
+        for source in surplus {
+            self.cancel(&source).await?;
         }
-        for (queue, (prefetch, sideline)) in queues {
-            if !self.consumed.contains_key(&queue) {
-                self.consume(queue, prefetch, sideline).await?;
+        for source in sources {
+            if !self.consumed.contains_key(&source) {
+                self.consume(source).await?;
             }
         }
         Ok(())
     }
 
-    /// The wanted queues, each with its prefetch and its sideline.
-    fn queues(&self, wanted: &Wanted) -> BTreeMap<String, (u16, Option<u8>)> {
+    /// The consumers that are wanted.
+    fn sources(&self, wanted: &Wanted) -> BTreeSet<Source> {
         if !wanted.lanes {
-            return BTreeMap::new();
+            return BTreeSet::new();
         }
-        let lanes = [
-            (Lane::Interactive, self.link.server.prefetch),
-            (Lane::Bulk, self.link.server.prefetch),
-            (Lane::Suspect, 1),
-        ];
-        let lanes = lanes.map(|(lane, prefetch)| (topology::lane_queue(lane), (prefetch, None)));
-        let sidelines = wanted
-            .sidelines
-            .iter()
-            .map(|line| (topology::side_queue(*line), (SIDELINE_PREFETCH, Some(*line))));
-        lanes.into_iter().chain(sidelines).collect()
+        let of_lane = |lane, prefetch| Source {
+            queue: topology::lane_queue(lane),
+            prefetch,
+            sideline: None,
+            wide: false,
+        };
+        let usual = self.link.server.prefetch;
+        let mut sources = BTreeSet::from([
+            of_lane(Lane::Interactive, usual),
+            of_lane(Lane::Bulk, usual),
+            of_lane(Lane::Suspect, 1),
+        ]);
+        if wanted.attention.lanes == Intake::Wide {
+            // Beside the usual ones: the number of a consumer that stands cannot be changed.
+            sources.extend([Lane::Interactive, Lane::Bulk].map(|lane| Source {
+                wide: true,
+                ..of_lane(lane, WIDE_PREFETCH)
+            }));
+        }
+        sources.extend(wanted.attention.sidelines.iter().map(|line| Source {
+            queue: topology::side_queue(*line),
+            prefetch: SIDELINE_PREFETCH,
+            sideline: Some(*line),
+            wide: false,
+        }));
+        sources
     }
 
-    async fn consume(&mut self, queue: String, prefetch: u16, sideline: Option<u8>) -> Result<(), BrokerError> {
+    async fn consume(&mut self, source: Source) -> Result<(), BrokerError> {
         let server = &self.link.server;
+        let Source {
+            queue,
+            prefetch,
+            sideline,
+            wide,
+        } = source.clone();
         // Holds for the next consumer of the channel.
         let qos = self.channel.basic_qos(prefetch, BasicQosOptions::default());
         server.within(ANSWER, qos).await?;
-        let tag = format!("{} {queue}", server.name);
+        let beside = if wide { " wide" } else { "" };
+        let tag = format!("{} {queue}{beside}", server.name);
         let consume = self.channel.basic_consume(
             queue.as_str().into(),
             tag.as_str().into(),
@@ -345,7 +382,7 @@ impl Session<'_> {
         let mut consumer = server.within(ANSWER, consume).await?;
         let on_purpose = Arc::new(AtomicBool::new(false));
         let (ended, sender) = (self.ended.clone(), self.link.sender.clone());
-        let (epoch, name, expected) = (self.epoch, queue.clone(), Arc::clone(&on_purpose));
+        let (epoch, expected) = (self.epoch, Arc::clone(&on_purpose));
         let forwards = tokio::spawn(async move {
             let why = loop {
                 match consumer.next().await {
@@ -355,7 +392,7 @@ impl Session<'_> {
                 }
             };
             if !expected.load(Ordering::SeqCst) {
-                let _ = ended.send(format!("queue {name}: {why}"));
+                let _ = ended.send(format!("queue {queue}: {why}"));
             }
         });
         let consumed = Consumed {
@@ -363,12 +400,12 @@ impl Session<'_> {
             on_purpose,
             forwards,
         };
-        self.consumed.insert(queue, consumed);
+        self.consumed.insert(source, consumed);
         Ok(())
     }
 
-    async fn cancel(&mut self, queue: &str) -> Result<(), BrokerError> {
-        let Some(consumed) = self.consumed.remove(queue) else {
+    async fn cancel(&mut self, source: &Source) -> Result<(), BrokerError> {
+        let Some(consumed) = self.consumed.remove(source) else {
             return Ok(());
         };
         consumed.on_purpose.store(true, Ordering::SeqCst);
