@@ -115,11 +115,12 @@ fn write_one(
     output: &mut dyn Write,
 ) -> Result<Made, Failure> {
     let (width, height) = (pixels.width, pixels.height);
-    let bytes = encode::encode(pixels, rendition, format, output)?;
+    let encoded = encode::encode(pixels, rendition, format, output)?;
     Ok(Made {
         format,
         width,
         height,
-        bytes,
+        bytes: encoded.bytes,
+        quality: encoded.quality,
     })
 }

@@ -326,6 +326,7 @@ impl Worker {
                     height: made.height,
                     bytes: made.bytes,
                     sha256,
+                    quality: made.quality,
                 });
             }
             Ok(stored)

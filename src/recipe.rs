@@ -1,11 +1,22 @@
 //! What to make of an upload: a [`Recipe`] is a list of renditions, each with a format and a box to fit.
 //!
 //! In: the `renditions` of a job, a preset, or `--rendition` of the command line. Out: a checked recipe, its [`RecipeKey`],
-//! and the geometry of each rendition. No pixels here.
+//! and the geometry of each rendition ([`geometry`]). No pixels here.
+
+mod colour;
+pub mod geometry;
+mod hundredths;
+mod quality;
+pub mod work;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+pub use colour::Colour;
+pub use geometry::{Crop, Flip, Geometry, Gravity, Rotate};
+pub use hundredths::Hundredths;
+pub use quality::{LOWEST, Quality};
 
 use crate::digest::Digest;
 use crate::format::Format;
@@ -14,6 +25,10 @@ use crate::format::Format;
 pub const MAX_RENDITIONS: usize = 16;
 /// Longest edge of a rendition, in pixels.
 pub const MAX_EDGE: u32 = 16_384;
+/// Least and most blur, in pixels.
+const BLUR: (Hundredths, Hundredths) = (Hundredths(30), Hundredths(10_000));
+/// Most sharpening.
+const MOST_SHARPEN: Hundredths = Hundredths(1_000);
 
 /// What to make of one upload. Checked: see [`Recipe::new`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,18 +53,40 @@ pub struct Rendition {
     /// How the picture meets the box.
     #[serde(default)]
     pub fit: Fit,
-    /// Quality of lossy formats, 1 to 100; absent: 80.
+    /// Quality of lossy formats, 1 to 100, or found for each picture; absent: 80.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub quality: Option<u8>,
+    pub quality: Option<Quality>,
     /// WebP without loss; ignored by other formats.
     #[serde(default)]
     pub lossless: bool,
     /// Whether a picture smaller than its box may be enlarged.
     #[serde(default)]
     pub enlarge: bool,
-    /// What transparent pixels are laid on for JPEG, and what `contain` pads opaque pictures with; `#rrggbb`.
+    /// What transparent pixels are laid on for JPEG, and what `contain` pads opaque pictures with.
     #[serde(default)]
     pub background: Colour,
+    // Fields from here on are not written where they say nothing: the key of a recipe without them is what it always was.
+    /// Turns the picture as displayed, clockwise.
+    #[serde(default, skip_serializing_if = "Rotate::is_none")]
+    pub rotate: Rotate,
+    /// Mirrors the turned picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flip: Option<Flip>,
+    /// Cuts this part out of the turned picture, before the fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crop: Option<Crop>,
+    /// What `cover` keeps, and where `contain` lays it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub gravity: Gravity,
+    /// Most bytes of the rendition, 1 to 2^32 − 1; lossy formats are lowered in quality until they fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<u32>,
+    /// Blurs by a Gaussian of this standard deviation, in pixels of the rendition, 0.3 to 100; 0: not at all.
+    #[serde(default, skip_serializing_if = "Hundredths::is_zero")]
+    pub blur: Hundredths,
+    /// Sharpens after resizing: how many times the difference to the neighbourhood is added, 0 (not at all) to 10.
+    #[serde(default, skip_serializing_if = "Hundredths::is_zero")]
+    pub sharpen: Hundredths,
 }
 
 /// The format of a rendition.
@@ -82,28 +119,10 @@ pub enum Fit {
     Fill,
 }
 
-/// An opaque colour in sRGB.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Colour(pub [u8; 3]);
-
 /// Identifies what a recipe makes: SHA-256 over its canonical JSON, names included, shortened to 32 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RecipeKey(pub String);
-
-/// How to get from source pixels to a rendition: cut out `crop`, resize that to `resized`, lay it at `offset` on `canvas`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Geometry {
-    /// Part of the source to use: x, y, width, height, in source pixels as displayed.
-    pub crop: (u32, u32, u32, u32),
-    /// Size of the resized part.
-    pub resized: (u32, u32),
-    /// Size of the rendition.
-    pub canvas: (u32, u32),
-    /// Where the resized part lies on the canvas.
-    pub offset: (u32, u32),
-}
 
 /// What is wrong with a recipe; names the field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -190,12 +209,19 @@ impl Rendition {
             lossless: false,
             enlarge: false,
             background: Colour::default(),
+            rotate: Rotate::Not,
+            flip: None,
+            crop: None,
+            gravity: Gravity::Centre,
+            max_bytes: None,
+            blur: Hundredths::default(),
+            sharpen: Hundredths::default(),
         }
     }
 
     /// Quality of a lossy format: 80 unless asked otherwise.
-    pub fn quality(&self) -> u8 {
-        self.quality.unwrap_or(80)
+    pub fn quality(&self) -> Quality {
+        self.quality.unwrap_or_default()
     }
 
     fn check(&self) -> Result<(), (&'static str, String)> {
@@ -213,80 +239,27 @@ impl Rendition {
                 return Err((field, format!("{edge} px is not between 1 and {MAX_EDGE}")));
             }
         }
-        if let Some(quality) = self.quality.filter(|quality| !(1..=100).contains(quality)) {
+        if let Quality::Fixed(quality) = self.quality()
+            && !(1..=100).contains(&quality)
+        {
             return Err(("quality", format!("{quality} is not between 1 and 100")));
         }
-        Ok(())
-    }
-
-    /// The geometry for a source of `width` × `height` pixels as displayed; both at least 1. No edge of the result is 0.
-    pub fn geometry(&self, width: u32, height: u32) -> Geometry {
-        let (width, height) = (width.max(1), height.max(1));
-        let whole = (0, 0, width, height);
-        let plain = |size| Geometry {
-            crop: whole,
-            resized: size,
-            canvas: size,
-            offset: (0, 0),
-        };
-        let (box_width, box_height) = match (self.width, self.height) {
-            (None, None) => return plain((width, height)),
-            (Some(w), Some(h)) => (w, h),
-            // One edge given: the other follows the proportions, so every fit is the same.
-            (Some(w), None) => return plain(self.scaled(width, height, f64::from(w) / f64::from(width))),
-            (None, Some(h)) => return plain(self.scaled(width, height, f64::from(h) / f64::from(height))),
-        };
-        let across = f64::from(box_width) / f64::from(width);
-        let down = f64::from(box_height) / f64::from(height);
-        match self.fit {
-            Fit::Inside => plain(self.scaled(width, height, across.min(down))),
-            Fit::Fill if self.enlarge => plain((box_width, box_height)),
-            Fit::Fill => plain((box_width.min(width), box_height.min(height))),
-            Fit::Contain => {
-                let (w, h) = self.scaled(width, height, across.min(down));
-                let (w, h) = (w.min(box_width), h.min(box_height));
-                Geometry {
-                    crop: whole,
-                    resized: (w, h),
-                    canvas: (box_width, box_height),
-                    offset: ((box_width - w) / 2, (box_height - h) / 2),
-                }
-            }
-            Fit::Cover => {
-                let scale = self.bounded(across.max(down));
-                let part = |box_edge: u32, edge: u32| {
-                    let kept = (f64::from(box_edge) / scale).round() as u32;
-                    kept.clamp(1, edge)
-                };
-                let (kept_width, kept_height) = (part(box_width, width), part(box_height, height));
-                let edge = |box_edge: u32, kept: u32| {
-                    let scaled = (f64::from(kept) * scale).round() as u32;
-                    scaled.clamp(1, box_edge)
-                };
-                let size = (edge(box_width, kept_width), edge(box_height, kept_height));
-                Geometry {
-                    crop: (
-                        (width - kept_width) / 2,
-                        (height - kept_height) / 2,
-                        kept_width,
-                        kept_height,
-                    ),
-                    resized: size,
-                    canvas: size,
-                    offset: (0, 0),
-                }
-            }
+        if self.max_bytes == Some(0) {
+            return Err(("max_bytes", "0 leaves nothing".to_owned()));
         }
-    }
-
-    fn bounded(&self, scale: f64) -> f64 {
-        if self.enlarge { scale } else { scale.min(1.0) }
-    }
-
-    fn scaled(&self, width: u32, height: u32, scale: f64) -> (u32, u32) {
-        let scale = self.bounded(scale);
-        let edge = |edge: u32| ((f64::from(edge) * scale).round() as u32).clamp(1, MAX_EDGE.max(edge));
-        (edge(width), edge(height))
+        if self.blur != Hundredths(0) && !(BLUR.0..=BLUR.1).contains(&self.blur) {
+            return Err((
+                "blur",
+                format!("{} px is not between {} and {}", self.blur, BLUR.0, BLUR.1),
+            ));
+        }
+        if self.sharpen > MOST_SHARPEN {
+            return Err((
+                "sharpen",
+                format!("{} is not between 0 and {MOST_SHARPEN}", self.sharpen),
+            ));
+        }
+        self.crop.map_or(Ok(()), |crop| crop.check())
     }
 }
 
@@ -301,90 +274,45 @@ impl Target {
     }
 }
 
-impl Default for Colour {
-    fn default() -> Self {
-        Self([255; 3])
-    }
-}
-
-impl fmt::Display for Colour {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [r, g, b] = self.0;
-        write!(f, "#{r:02x}{g:02x}{b:02x}")
-    }
-}
-
-impl TryFrom<String> for Colour {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let wrong = || {
-            format!(
-                "{:?} is not a colour like #ffffff",
-                text.chars().take(80).collect::<String>()
-            )
-        };
-        let digits = text.strip_prefix('#').ok_or_else(wrong)?;
-        if digits.len() != 6 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(wrong());
-        }
-        let value = u32::from_str_radix(digits, 16).map_err(|_| wrong())?;
-        let [_, r, g, b] = value.to_be_bytes();
-        Ok(Self([r, g, b]))
-    }
-}
-
-impl From<Colour> for String {
-    fn from(colour: Colour) -> Self {
-        colour.to_string()
-    }
-}
-
 impl fmt::Display for RecipeKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
-    fn boxed(width: u32, height: u32, fit: Fit) -> Rendition {
-        Rendition {
-            width: Some(width),
-            height: Some(height),
-            fit,
-            ..Rendition::named("test")
-        }
-    }
-
+    /// Renditions that were made before a field was added are found again.
     #[test]
-    fn inside_keeps_proportions_and_never_enlarges() {
-        assert_eq!(boxed(100, 100, Fit::Inside).geometry(400, 200).canvas, (100, 50));
-        assert_eq!(boxed(900, 900, Fit::Inside).geometry(400, 200).canvas, (400, 200));
-        let enlarging = Rendition {
-            enlarge: true,
-            ..boxed(800, 800, Fit::Inside)
+    fn the_key_of_a_recipe_is_what_it_always_was() {
+        let thumb = Rendition {
+            format: Target::Webp,
+            width: Some(320),
+            height: Some(320),
+            fit: Fit::Cover,
+            ..Rendition::named("thumb")
         };
-        assert_eq!(enlarging.geometry(400, 200).canvas, (800, 400));
-    }
+        let large = Rendition {
+            format: Target::Jpeg,
+            width: Some(1600),
+            quality: Some(Quality::Fixed(85)),
+            background: Colour::opaque([16, 32, 48]),
+            ..Rendition::named("large")
+        };
+        let recipe = Recipe::new(vec![thumb.clone(), large.clone()]).unwrap();
+        assert_eq!(recipe.key().0, "4e8d3be59818578c8cdd33b3eb2bb952");
 
-    #[test]
-    fn cover_cuts_evenly() {
-        let geometry = boxed(100, 100, Fit::Cover).geometry(400, 200);
-        assert_eq!(geometry.crop, (100, 0, 200, 200));
-        assert_eq!(geometry.canvas, (100, 100));
-    }
-
-    #[test]
-    fn contain_is_exactly_the_box() {
-        let geometry = boxed(100, 100, Fit::Contain).geometry(400, 200);
-        assert_eq!(
-            (geometry.resized, geometry.canvas, geometry.offset),
-            ((100, 50), (100, 100), (0, 25))
-        );
+        let turned = Rendition {
+            rotate: Rotate::Right,
+            ..thumb
+        };
+        assert_ne!(Recipe::new(vec![turned, large]).unwrap().key(), recipe.key());
     }
 
     #[test]
@@ -397,28 +325,5 @@ mod tests {
         assert_eq!(error, "renditions[0].width: 0 px is not between 1 and 16384");
         let climbing = Recipe::new(vec![Rendition::named("../etc")]).unwrap_err().to_string();
         assert!(climbing.starts_with("renditions[0].name:"), "{climbing}");
-    }
-
-    proptest! {
-        #[test]
-        fn geometry_stays_within_source_and_box(
-            width in 1u32..70_000, height in 1u32..70_000,
-            box_width in 1u32..=MAX_EDGE, box_height in 1u32..=MAX_EDGE,
-            fit in prop_oneof![Just(Fit::Inside), Just(Fit::Cover), Just(Fit::Contain), Just(Fit::Fill)],
-            enlarge: bool,
-        ) {
-            let rendition = Rendition { enlarge, ..boxed(box_width, box_height, fit) };
-            let Geometry { crop: (x, y, w, h), resized, canvas, offset } = rendition.geometry(width, height);
-            prop_assert!(w >= 1 && h >= 1 && x + w <= width && y + h <= height);
-            prop_assert!(resized.0 >= 1 && resized.1 >= 1);
-            prop_assert!(canvas.0 <= box_width && canvas.1 <= box_height);
-            prop_assert!(offset.0 + resized.0 <= canvas.0 && offset.1 + resized.1 <= canvas.1);
-            if !enlarge && fit != Fit::Contain {
-                prop_assert!(canvas.0 <= width && canvas.1 <= height);
-            }
-            if fit == Fit::Contain {
-                prop_assert_eq!(canvas, (box_width, box_height));
-            }
-        }
     }
 }

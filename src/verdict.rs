@@ -174,6 +174,9 @@ pub struct Stored {
     pub bytes: u64,
     /// SHA-256 of its bytes.
     pub sha256: Digest,
+    /// The quality it was encoded with, 1 to 100; null without loss.
+    #[serde(default)]
+    pub quality: Option<u8>,
 }
 
 /// The `data` of a result event: all that is told of one job.

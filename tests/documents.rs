@@ -14,7 +14,7 @@ use lazaret::broker::topology::Topology;
 use lazaret::event::{Event, TYPE};
 use lazaret::format::Format;
 use lazaret::job::{Body, Source};
-use lazaret::recipe::{Fit, Rendition, Target};
+use lazaret::recipe::{Crop, Fit, Flip, Gravity, Rendition, Target};
 use lazaret::verdict::{Reason, Report, Status, Stored};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -64,6 +64,7 @@ fn every_field_is_in_the_schemas() {
         ("Job", fields_by_error::<Body>()),
         ("Source", fields_by_error::<Source>()),
         ("Rendition", rendition),
+        ("Crop", fields_by_error::<Crop>()),
         (
             "Event",
             fields(&Event::of(report(), &Envelope::default(), chrono::DateTime::UNIX_EPOCH)),
@@ -125,6 +126,10 @@ fn every_status_and_reason_is_documented_and_no_other() {
         strings(&schemas["Rendition"]["properties"]["fit"]["enum"]),
         variants::<Fit>()
     );
+
+    let enumerated = |field: &str| strings(&schemas["Rendition"]["properties"][field]["enum"]);
+    assert_eq!(enumerated("flip"), variants::<Flip>());
+    assert_eq!(enumerated("gravity"), variants::<Gravity>());
 
     let mut written = Words::new();
     for (status, reasons) in rows("| status | reasons |") {
@@ -282,6 +287,7 @@ fn report() -> Report {
             height: 1,
             bytes: 1,
             sha256: digest(),
+            quality: Some(80),
         }],
         cpu_ms: None,
         wall_ms: None,

@@ -16,8 +16,10 @@ pub struct RecipeArguments {
     pub preset: String,
     /// Make this rendition; may be repeated, up to 16 times.
     ///
-    /// Keys: name, format (jpeg, png, webp, same), width, height (1 to 16384 px), fit (inside, cover, contain, fill), quality (1 to 100),
-    /// lossless, enlarge, background (#rrggbb).
+    /// Keys: name, format (jpeg, png, webp, same), width, height (1 to 16384 px), fit (inside, cover, contain, fill), gravity (centre, north,
+    /// north-east, …, attention), rotate (90, 180, 270), flip (horizontal, vertical, both), crop.x, crop.y, crop.width, crop.height (px, or
+    /// percent: 25%), quality (1 to 100, auto), max_bytes, lossless, enlarge, background (#rrggbb, #rrggbbaa, transparent), blur (0.3 to 100 px),
+    /// sharpen (0 to 10).
     #[arg(long = "rendition", value_name = "KEY=VALUE,…", value_parser = rendition)]
     pub renditions: Vec<Rendition>,
 }
@@ -46,23 +48,46 @@ fn rendition(text: &str) -> Result<Rendition, String> {
         let (key, value) = pair
             .split_once('=')
             .ok_or_else(|| format!("{pair:?} is not KEY=VALUE"))?;
-        let value = match (value.parse::<u64>(), value.parse::<bool>()) {
-            _ if key == "name" => Value::from(value),
-            (Ok(number), _) => Value::from(number),
-            (_, Ok(truth)) => Value::from(truth),
-            _ => Value::from(value),
+        let value = if key == "name" {
+            Value::from(value)
+        } else {
+            plain(value)
         };
-        if fields.insert(key.to_owned(), value).is_some() {
+        let (table, field) = match key.split_once('.') {
+            Some((group, field)) => {
+                let table = fields.entry(group).or_insert_with(|| Value::Object(Map::new()));
+                let table = table.as_object_mut().ok_or_else(|| format!("{group} is given twice"))?;
+                (table, field)
+            }
+            None => (&mut fields, key),
+        };
+        if table.insert(field.to_owned(), value).is_some() {
             return Err(format!("{key} is given twice"));
         }
     }
-    serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())
+    serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| match error.path().iter().next() {
+        Some(_) => format!("{}: {}", error.path(), error.inner()),
+        None => error.inner().to_string(),
+    })
+}
+
+/// A number, a truth, or a text.
+fn plain(value: &str) -> Value {
+    let digits = value.starts_with(|c: char| c.is_ascii_digit());
+    match (value.parse::<u64>(), value.parse::<bool>(), value.parse::<f64>()) {
+        (Ok(number), ..) => Value::from(number),
+        (_, Ok(truth), _) => Value::from(truth),
+        (_, _, Ok(number)) if digits => Value::from(number),
+        _ => Value::from(value),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::{Fit, Target};
+    use serde_json::json;
+
+    use crate::recipe::{Colour, Fit, Flip, Gravity, Hundredths, Quality, Rotate, Target};
 
     #[test]
     fn a_rendition_is_read() {
@@ -75,12 +100,39 @@ mod tests {
     }
 
     #[test]
+    fn a_rendition_with_every_wish_is_read() {
+        let text = "name=a,width=9,height=9,fit=cover,gravity=attention,rotate=90,flip=both,crop.x=5,crop.width=50%,crop.height=12.5%,\
+                    quality=auto,max_bytes=9000,background=transparent,blur=2,sharpen=0.8";
+        let read = rendition(text).unwrap();
+        assert_eq!(
+            (read.gravity, read.rotate, read.flip),
+            (Gravity::Attention, Rotate::Right, Some(Flip::Both))
+        );
+        assert_eq!(
+            json!(read.crop),
+            json!({ "x": 5, "y": 0, "width": "50%", "height": "12.5%" })
+        );
+        assert_eq!((read.quality, read.max_bytes), (Some(Quality::Auto), Some(9000)));
+        assert_eq!(
+            (read.background, read.blur, read.sharpen),
+            (Colour([0; 4]), Hundredths(200), Hundredths(80))
+        );
+        assert_eq!(rendition("name=320").unwrap().name, "320");
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         let cases = [
             ("thumb", "KEY=VALUE"),
             ("name=a,size=3", "size"),
             ("name=a,width=x", "u32"),
             ("name=a,name=b", "twice"),
+            ("name=a,crop=1,crop.x=1", "crop is given twice"),
+            ("name=a,crop.width=1", "crop: missing field `height`"),
+            ("name=a,crop.width=1,crop.height=x", "neither a number of pixels"),
+            ("name=a,rotate=45", "rotate: 45 is not"),
+            ("name=a,gravity=up", "gravity: unknown variant `up`"),
+            ("name=a,sharpen=lots", "sharpen: invalid type"),
         ];
         for (text, part) in cases {
             let error = rendition(text).unwrap_err();

@@ -2,6 +2,8 @@
 //!
 //! JPEG is 4:4:4 from quality 90, else 4:2:0; grey stays grey where the format knows it.
 
+pub(super) mod search;
+pub(super) mod similarity;
 pub(super) mod webp;
 
 use std::io::{self, BufWriter, Write};
@@ -14,7 +16,7 @@ use jpeg_encoder::{ColorType, Encoder, EncodingError, SamplingFactor};
 use crate::convert::Failure;
 use crate::convert::pixels::{Layout, Pixels};
 use crate::format::Format;
-use crate::recipe::Rendition;
+use crate::recipe::{LOWEST, Quality, Rendition};
 use crate::verdict::{Reason, Refusal};
 
 /// Quality from which JPEG keeps the colours of every pixel.
@@ -28,28 +30,68 @@ pub(super) fn keeps_alpha(format: Format) -> bool {
     matches!(format, Format::Png | Format::Webp)
 }
 
-/// Encodes to `format`, one of those that [`crate::recipe::Target::resolve`] gives, and tells how many bytes were written.
+/// What was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Encoded {
+    /// How many bytes.
+    pub(super) bytes: u64,
+    /// The quality of a lossy encoding.
+    pub(super) quality: Option<u8>,
+}
+
+/// Encodes to `format`, one of those that [`crate::recipe::Target::resolve`] gives.
 pub(super) fn encode(
     pixels: Rc<Pixels>,
     rendition: &Rendition,
     format: Format,
     output: &mut dyn Write,
-) -> Result<u64, Failure> {
+) -> Result<Encoded, Failure> {
+    let pixels = match format {
+        Format::Jpeg => Pixels::flattened(pixels, rendition.background),
+        Format::Webp => Pixels::coloured(pixels),
+        _ => pixels,
+    };
+    let quality = match rendition.quality() {
+        Quality::Auto if rendition.is_lossy(format) => search::auto(&pixels, rendition, format)?,
+        Quality::Auto => LOWEST,
+        Quality::Fixed(quality) => quality,
+    };
+    let lossy = |quality| rendition.is_lossy(format).then_some(quality);
     let mut output = Counted {
         output: BufWriter::new(output),
         bytes: 0,
     };
-    match format {
-        Format::Jpeg => jpeg(
-            &Pixels::flattened(pixels, rendition.background),
-            rendition.quality(),
-            &mut output,
-        )?,
-        Format::Webp => webp::encode(&Pixels::coloured(pixels), rendition, &mut output)?,
-        _ => png(&pixels, &mut output)?,
-    }
+    let quality = match rendition.max_bytes {
+        Some(most) => {
+            let (bytes, quality) = search::fit(&pixels, rendition, format, quality, most)?;
+            output.write_all(&bytes).map_err(Failure::Output)?;
+            quality
+        }
+        None => {
+            write(&pixels, rendition, format, quality, &mut output)?;
+            quality
+        }
+    };
     output.flush().map_err(Failure::Output)?;
-    Ok(output.bytes)
+    Ok(Encoded {
+        bytes: output.bytes,
+        quality: lossy(quality),
+    })
+}
+
+/// One encoding. The pixels are as the format takes them: opaque for JPEG, with colours for WebP.
+fn write(
+    pixels: &Pixels,
+    rendition: &Rendition,
+    format: Format,
+    quality: u8,
+    output: &mut dyn Write,
+) -> Result<(), Failure> {
+    match format {
+        Format::Jpeg => jpeg(pixels, quality, output),
+        Format::Webp => webp::encode(pixels, rendition, quality, output),
+        _ => png(pixels, output),
+    }
 }
 
 fn jpeg(pixels: &Pixels, quality: u8, output: &mut dyn Write) -> Result<(), Failure> {

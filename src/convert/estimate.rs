@@ -5,12 +5,15 @@
 //! Rust and the `malloc` of libwebp count alike. It follows [`super::convert`] step by step: change them together.
 #![forbid(unsafe_code)]
 
+use super::encode::keeps_alpha;
+use super::encode::search::buffer;
 use super::encode::webp::TOKEN_PIXELS;
 use super::orientation::Orientation;
 use super::preflight::Headers;
-use super::transform::{may_premultiply, resizes};
+use super::transform::{blur, is_filtered, may_premultiply, resizes, sharpen};
 use crate::format::Format;
-use crate::recipe::{Geometry, Recipe, Rendition};
+use crate::recipe::work::SAMPLE;
+use crate::recipe::{Geometry, Quality, Recipe, Rendition};
 
 /// Tables, buffers and small allocations of all codecs.
 const FIXED: u64 = 1 << 20;
@@ -51,49 +54,60 @@ impl Step {
         } else {
             0
         };
-        let turned = if headers.orientation == Orientation::UPRIGHT {
+        let orientation = headers.orientation.then(Orientation::of(rendition));
+        let turned = if orientation == Orientation::UPRIGHT {
             0
         } else {
             resized
         };
         let padded = geometry.canvas != geometry.resized;
-        // Padding in colour makes grey pixels coloured first.
-        let canvas = if padded {
-            area(geometry.canvas) * channels.max(3)
-        } else {
-            0
+        // Padding in colour makes grey pixels coloured first; transparent padding adds alpha.
+        let format = rendition.format.resolve(headers.format);
+        let depth = match padded {
+            true if keeps_alpha(format) && !rendition.background.is_opaque() => 4,
+            true => channels.max(3),
+            false => channels,
         };
-        let coloured = if padded && channels == 1 {
-            area(geometry.resized) * 3
+        let canvas = if padded { area(geometry.canvas) * depth } else { 0 };
+        let coloured = if depth > channels {
+            area(geometry.resized) * depth
         } else {
             0
         };
 
         let resampling = cut
             + if resizes(geometry) {
-                resampler(headers, geometry, premultiplied)
+                resampler(headers, orientation, geometry, premultiplied)
             } else {
                 0
             };
-        let before = if turned > 0 { turned } else { cut };
-        let scratch = resampling.max(cut + turned).max(before + coloured + canvas);
+        let filtered = is_filtered(rendition);
+        let before = match turned.max(cut) {
+            // The master itself is copied before it is changed.
+            0 if filtered => resized,
+            before => before,
+        };
+        let filters = if filtered { filters(geometry) } else { 0 };
+        let scratch = resampling
+            .max(cut + turned)
+            .max(before + filters)
+            .max(before + coloured + canvas);
         let result = if canvas > 0 { canvas } else { before };
         let pixels = area(geometry.canvas);
-        let depth = if padded { channels.max(3) } else { channels };
-        let format = rendition.format.resolve(headers.format);
         Self {
             scratch,
             result,
-            encoder: encoder(format, rendition, pixels, geometry.canvas.0, depth, result == 0),
+            encoder: search(format, rendition, geometry.canvas, depth)
+                + encoder(format, rendition, pixels, geometry.canvas.0, depth, result == 0),
         }
     }
 }
 
 /// What the resampler holds beside both pictures: the picture after the upright pass, the weights, and, unless that was done
 /// in place before, a copy with colours multiplied by alpha.
-fn resampler(headers: &Headers, geometry: &Geometry, premultiplied: bool) -> u64 {
-    let (width, _) = headers.orientation.turn(geometry.crop_size());
-    let (_, height) = headers.orientation.turn(geometry.resized);
+fn resampler(headers: &Headers, orientation: Orientation, geometry: &Geometry, premultiplied: bool) -> u64 {
+    let (width, _) = orientation.turn(geometry.crop_size());
+    let (_, height) = orientation.turn(geometry.resized);
     let between = area((width, height)) * headers.channels;
     let edges = [headers.width, headers.height, geometry.resized.0, geometry.resized.1];
     let weights: u64 = edges.into_iter().map(|edge| u64::from(edge) * 96).sum();
@@ -103,6 +117,12 @@ fn resampler(headers: &Headers, geometry: &Geometry, premultiplied: bool) -> u64
         0
     };
     between + weights + copy
+}
+
+/// What blurring or sharpening holds beside the picture.
+fn filters(geometry: &Geometry) -> u64 {
+    let (width, height) = geometry.resized;
+    blur::scratch(width.max(height)).max(sharpen::scratch(width))
 }
 
 /// What the encoder holds beside the pixels it is given.
@@ -123,6 +143,23 @@ fn encoder(format: Format, rendition: &Rendition, pixels: u64, width: u32, chann
         // All compressed rows in one vector, which grows by doubling.
         _ => pixels * channels * 2,
     }
+}
+
+/// What is held while the quality is found: the sample, encoded, and decoded again; and with `max_bytes`, two encodings.
+fn search(format: Format, rendition: &Rendition, canvas: (u32, u32), channels: u64) -> u64 {
+    let buffers = match rendition.max_bytes {
+        Some(most) => 2 * buffer(area(canvas)).min(most.into()),
+        None => 0,
+    };
+    let sample = match rendition.quality() {
+        Quality::Auto if rendition.is_lossy(format) => {
+            let pixels = area(canvas).min(SAMPLE);
+            let decoded = 20 * pixels;
+            pixels * channels + buffer(pixels) + decoded + encoder(format, rendition, pixels, canvas.0, channels, false)
+        }
+        _ => 0,
+    };
+    buffers + sample
 }
 
 /// Measured with noise at quality 100, the worst case: tokens of 28 bytes a pixel, without them 5; an alpha plane is coded as
@@ -147,10 +184,4 @@ fn histograms(pixels: u64) -> u64 {
 
 fn area((width, height): (u32, u32)) -> u64 {
     u64::from(width) * u64::from(height)
-}
-
-impl Geometry {
-    fn crop_size(&self) -> (u32, u32) {
-        (self.crop.2, self.crop.3)
-    }
 }

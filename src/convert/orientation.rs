@@ -1,6 +1,8 @@
 //! EXIF orientation: how stored pixels lie on the screen. `[pure]`
 #![forbid(unsafe_code)]
 
+use crate::recipe::{Flip, Rendition, Rotate};
+
 /// One of the eight EXIF orientations (tag 274, CIPA DC-008 §4.6.4); 1 where absent or out of range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Orientation(u8);
@@ -15,6 +17,38 @@ impl Orientation {
             2..=8 => Self(value as u8),
             _ => Self::UPRIGHT,
         }
+    }
+
+    /// How a rendition turns the picture that is upright: `rotate` first, then `flip`.
+    pub(super) fn of(rendition: &Rendition) -> Self {
+        let rotated = match rendition.rotate {
+            Rotate::Not => Self::UPRIGHT,
+            Rotate::Right => Self(6),
+            Rotate::Around => Self(3),
+            Rotate::Left => Self(8),
+        };
+        let flipped = match rendition.flip {
+            None => Self::UPRIGHT,
+            Some(Flip::Horizontal) => Self(2),
+            Some(Flip::Vertical) => Self(4),
+            Some(Flip::Both) => Self(3),
+        };
+        rotated.then(flipped)
+    }
+
+    /// This turn and then another one, as one.
+    pub(super) fn then(self, next: Self) -> Self {
+        // Where the first two pixels of a row come from tells all eight apart, in a store that is not square.
+        let store = (3, 2);
+        let size = next.turn(self.turn(store));
+        let came_from = |pixel| self.stored(next.stored(pixel, self.turn(store)), store);
+        let same = |one: &Self| {
+            let fits = one.turn(store) == size;
+            fits && [(0, 0), (1, 0)]
+                .into_iter()
+                .all(|pixel| one.stored(pixel, store) == came_from(pixel))
+        };
+        (1..=8).map(Self).find(same).unwrap_or(Self::UPRIGHT)
     }
 
     /// Whether width and height change places between store and display.
@@ -68,6 +102,43 @@ mod tests {
                 "orientation {value}"
             );
         }
+    }
+
+    #[test]
+    fn two_turns_are_one() {
+        for (first, next) in (1..=8).flat_map(|first| (1..=8).map(move |next| (Orientation(first), Orientation(next))))
+        {
+            let (store, both) = ((5, 3), first.then(next));
+            let between = first.turn(store);
+            let (width, height) = next.turn(between);
+            assert_eq!(both.turn(store), (width, height));
+            for (x, y) in (0..width).flat_map(|x| (0..height).map(move |y| (x, y))) {
+                let came_from = first.stored(next.stored((x, y), between), store);
+                assert_eq!(both.stored((x, y), store), came_from, "{first:?} then {next:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn renditions_turn_clockwise_and_then_mirror() {
+        // Where the top left pixel of the result comes from, in a picture of 3 × 2.
+        let from = |rotate, flip| {
+            let rendition = Rendition {
+                rotate,
+                flip,
+                ..Rendition::named("turned")
+            };
+            Orientation::of(&rendition).stored((0, 0), (3, 2))
+        };
+        assert_eq!(from(Rotate::Not, None), (0, 0));
+        assert_eq!(from(Rotate::Right, None), (0, 1));
+        assert_eq!(from(Rotate::Around, None), (2, 1));
+        assert_eq!(from(Rotate::Left, None), (2, 0));
+        assert_eq!(from(Rotate::Not, Some(Flip::Horizontal)), (2, 0));
+        assert_eq!(from(Rotate::Not, Some(Flip::Vertical)), (0, 1));
+        assert_eq!(from(Rotate::Not, Some(Flip::Both)), (2, 1));
+        // Turned, the left column is on top; mirrored, its top pixel is on the left.
+        assert_eq!(from(Rotate::Right, Some(Flip::Horizontal)), (0, 0));
     }
 
     #[test]

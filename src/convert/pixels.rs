@@ -103,7 +103,7 @@ impl Pixels {
         }
         let mut own = Rc::unwrap_or_clone(picture);
         own.shrink_to_rgb(|[r, g, b, alpha]| {
-            let [under_r, under_g, under_b] = background.0;
+            let [under_r, under_g, under_b] = background.on_white();
             [
                 blend(r, under_r, alpha),
                 blend(g, under_g, alpha),
@@ -120,6 +120,19 @@ impl Pixels {
         }
         let bytes = picture.bytes.iter().flat_map(|&grey| [grey; 3]).collect();
         Rc::new(Self::new((picture.width, picture.height), Layout::Rgb, bytes))
+    }
+
+    /// The same picture with four channels.
+    pub(super) fn with_alpha_channel(picture: Rc<Self>) -> Rc<Self> {
+        let bytes = match picture.layout {
+            Layout::Rgba => return picture,
+            Layout::Grey => picture.bytes.iter().flat_map(|&grey| [grey, grey, grey, 255]).collect(),
+            Layout::Rgb => {
+                let (colours, _) = picture.bytes.as_chunks::<3>();
+                colours.iter().flat_map(|&[r, g, b]| [r, g, b, 255]).collect()
+            }
+        };
+        Rc::new(Self::new((picture.width, picture.height), Layout::Rgba, bytes))
     }
 
     fn shrink_to_rgb(&mut self, pixel: impl Fn([u8; 4]) -> [u8; 3]) {
@@ -154,7 +167,7 @@ mod tests {
     fn flattening_blends_and_drops_alpha() {
         let bytes = vec![200, 100, 0, 255, 200, 100, 0, 0, 200, 100, 0, 128];
         let picture = Rc::new(Pixels::new((3, 1), Layout::Rgba, bytes));
-        let flat = Pixels::flattened(picture, Colour([0, 0, 255]));
+        let flat = Pixels::flattened(picture, Colour::opaque([0, 0, 255]));
         assert_eq!(flat.layout, Layout::Rgb);
         assert_eq!(flat.bytes, [200, 100, 0, 0, 0, 255, 100, 50, 127]);
     }

@@ -1,5 +1,7 @@
 //! The whole conversion, from uploads made on the spot to renditions that are read back.
 
+mod wishes;
+
 use jpeg_encoder::{ColorType, SamplingFactor};
 
 use super::samples::{self, Tiff};
@@ -279,7 +281,7 @@ fn orientation_is_found_in_every_container() {
 
 #[test]
 fn contain_pads_with_nothing_or_with_the_background() {
-    let background = Colour([10, 20, 30]);
+    let background = Colour::opaque([10, 20, 30]);
     let square = |format| Rendition {
         width: Some(32),
         height: Some(32),

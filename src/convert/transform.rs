@@ -1,8 +1,12 @@
-//! From the master to the pixels of one rendition: cut, resize, turn, pad, in this order, because the small result is
-//! cheaper to turn than the master.
+//! From the master to the pixels of one rendition: cut, resize, turn, blur or sharpen, pad, in this order, because the small result is
+//! cheaper to turn than the master. EXIF's turn and that of the recipe are one.
 //!
 //! Absent on purpose: threads; the resampler runs on the caller's.
 #![forbid(unsafe_code)]
+
+mod attention;
+pub(super) mod blur;
+pub(super) mod sharpen;
 
 use std::rc::Rc;
 
@@ -13,7 +17,7 @@ use crate::convert::Failure;
 use crate::convert::orientation::Orientation;
 use crate::convert::pixels::{Layout, Pixels};
 use crate::convert::preflight::Headers;
-use crate::recipe::{Colour, Geometry, Rendition};
+use crate::recipe::{Colour, Geometry, Hundredths, Rendition};
 use crate::verdict::{Reason, Refusal};
 
 /// The side of the squares in which a quarter turn walks a picture, so that both of its sides stay in the cache.
@@ -33,8 +37,8 @@ pub(super) fn resizes(geometry: &Geometry) -> bool {
     (geometry.crop.2, geometry.crop.3) != geometry.resized
 }
 
-/// The pixels of `rendition`. Padding is transparent where `alpha` can be written and the source has some, else it has
-/// the colour of the rendition's background.
+/// The pixels of `rendition`. Padding has the colour of the rendition's background; where `alpha` can be written and the
+/// source has some, an opaque background means a transparent one.
 pub(super) fn render(
     master: Rc<Pixels>,
     rendition: &Rendition,
@@ -43,7 +47,9 @@ pub(super) fn render(
 ) -> Result<Rc<Pixels>, Failure> {
     let store = (master.width, master.height);
     let (width, height) = orientation.turn(store);
-    let geometry = rendition.geometry(width, height);
+    let anchor = attention::anchor(&master, rendition, orientation);
+    let geometry = rendition.geometry_toward(width, height, anchor);
+    let orientation = orientation.then(Orientation::of(rendition));
     let part = orientation.stored_part(geometry.crop, store);
     let size = orientation.turn(geometry.resized);
 
@@ -60,11 +66,36 @@ pub(super) fn render(
     } else {
         Rc::new(turn(&cut, orientation))
     };
+    let turned = filtered(turned, rendition);
     if geometry.canvas == geometry.resized {
         return Ok(turned);
     }
-    let background = (!alpha || turned.layout != Layout::Rgba).then_some(rendition.background);
-    Ok(Rc::new(pad(turned, geometry, background)))
+    let fill = match (alpha, rendition.background) {
+        (false, colour) => Colour::opaque(colour.on_white()),
+        (true, colour) if turned.layout == Layout::Rgba && colour.is_opaque() => Colour([0; 4]),
+        (true, colour) => colour,
+    };
+    Ok(Rc::new(pad(turned, geometry, fill)))
+}
+
+/// Blurred, sharpened, in place where nobody else holds the picture.
+fn filtered(picture: Rc<Pixels>, rendition: &Rendition) -> Rc<Pixels> {
+    if !is_filtered(rendition) {
+        return picture;
+    }
+    let mut own = Rc::unwrap_or_clone(picture);
+    if rendition.blur != Hundredths(0) {
+        blur::blur(&mut own, rendition.blur);
+    }
+    if rendition.sharpen != Hundredths(0) {
+        sharpen::sharpen(&mut own, rendition.sharpen);
+    }
+    Rc::new(own)
+}
+
+/// Whether pixels are blurred or sharpened.
+pub(super) fn is_filtered(rendition: &Rendition) -> bool {
+    rendition.blur != Hundredths(0) || rendition.sharpen != Hundredths(0)
 }
 
 fn resize(master: &Pixels, part: (u32, u32, u32, u32), size: (u32, u32)) -> Result<Pixels, Failure> {
@@ -130,17 +161,16 @@ fn turn_pixels<const CHANNELS: usize>(picture: &Pixels, orientation: Orientation
     Pixels::new((width, height), picture.layout, turned)
 }
 
-/// Lays the picture on a canvas of `background`, or of nothing.
-fn pad(picture: Rc<Pixels>, geometry: Geometry, background: Option<Colour>) -> Pixels {
-    let picture = match background {
-        Some(Colour([r, g, b])) if r != g || g != b => Pixels::coloured(picture),
+/// Lays the picture on a canvas of one colour, which may be none at all.
+fn pad(picture: Rc<Pixels>, geometry: Geometry, fill: Colour) -> Pixels {
+    let Colour([r, g, b, _]) = fill;
+    let picture = match fill {
+        fill if !fill.is_opaque() => Pixels::with_alpha_channel(picture),
+        _ if r != g || g != b => Pixels::coloured(picture),
         _ => picture,
     };
     let channels = picture.layout.channels();
-    let fill: [u8; 4] = match background {
-        Some(Colour([r, g, b])) => [r, g, b, 255],
-        None => [0; 4],
-    };
+    let fill = fill.0;
     let pixel_count = geometry.canvas.0 as usize * geometry.canvas.1 as usize;
     let mut bytes = vec![fill[0]; pixel_count * channels];
     if fill[..channels].iter().any(|&value| value != fill[0]) {

@@ -155,6 +155,7 @@ fn forged_done(drill: Drill) -> FromChild {
         width: 1,
         height: 1,
         bytes: 1 << 40,
+        quality: None,
     }]);
     if drill == Drill::Linger {
         super::child::say(&made);

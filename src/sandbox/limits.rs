@@ -8,8 +8,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
-use crate::format::Format;
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, Rendition};
 use crate::sandbox::protocol::Declaration;
 use crate::verdict::{Exceeded, Reason, Refusal};
 
@@ -154,6 +153,14 @@ impl Limits {
                 self.frame_pixels,
             ));
         }
+        let misfit = |rendition: &Rendition| rendition.misfit(declared.width, declared.height);
+        if let Some((index, problem)) = (0..)
+            .zip(recipe.renditions())
+            .find_map(|(index, it)| Some((index, misfit(it)?)))
+        {
+            let problem = format_args!("renditions[{index}].{problem}");
+            return Err(Refusal::new(Reason::InvalidJob, problem));
+        }
         let memory = declared.memory_bytes.max(MEMORY_FLOOR.as_u64());
         if memory > self.memory.as_u64() {
             return Err(Refusal::over(
@@ -198,20 +205,11 @@ fn work(declared: &Declaration, recipe: &Recipe) -> u64 {
     pixels.saturating_add(encoding_work(declared, recipe))
 }
 
-/// Pixels to encode, each rendition's times the cost of its encoder beside that of decoding a JPEG.
-///
-/// Measured at 60 ms per megapixel decoded: JPEG and PNG take up to 1 such unit, lossy WebP 1 to 4 (noise), lossless WebP up to 10.
+/// Work on the renditions; what each costs is in `recipe/work.rs`.
 fn encoding_work(declared: &Declaration, recipe: &Recipe) -> u64 {
-    let work = recipe.renditions().iter().map(|rendition| {
-        let (width, height) = rendition.geometry(declared.width, declared.height).canvas;
-        let cost = match (rendition.format.resolve(declared.format), rendition.lossless) {
-            (Format::Webp, true) => 10,
-            (Format::Webp, false) => 4,
-            _ => 1,
-        };
-        u64::from(width) * u64::from(height) * cost
-    });
-    work.sum()
+    let each = recipe.renditions().iter();
+    let work = each.map(|rendition| rendition.work(declared.format, declared.width, declared.height));
+    work.fold(0, u64::saturating_add)
 }
 
 /// Sizes to the byte. [`ByteSize`] itself writes one decimal, so that a child would be held to 1.2 GiB where 1200 MiB are meant.
@@ -253,7 +251,8 @@ pub(crate) mod exact {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::{Rendition, Target};
+    use crate::format::Format;
+    use crate::recipe::{Crop, Target, geometry::Length};
 
     fn declared(width: u32, height: u32) -> Declaration {
         Declaration {
@@ -333,6 +332,29 @@ mod tests {
             .grant(&declared(1, 1), &recipe(Target::Png, false))
             .unwrap();
         assert_eq!(grant.memory_bytes, MEMORY_FLOOR.as_u64());
+    }
+
+    #[test]
+    fn a_crop_outside_the_picture_is_the_jobs_fault() {
+        let crop = Crop {
+            x: Length::Pixels(400),
+            y: Length::default(),
+            width: Length::Pixels(10),
+            height: Length::Pixels(10),
+        };
+        let recipe = Recipe::new(vec![Rendition {
+            crop: Some(crop),
+            ..Rendition::named("part")
+        }])
+        .unwrap();
+        let grant = |width| Limits::default().grant(&declared(width, 300), &recipe);
+        assert!(grant(401).is_ok());
+        let refusal = grant(400).unwrap_err();
+        assert_eq!(refusal.reason, Reason::InvalidJob);
+        assert_eq!(
+            refusal.detail,
+            "renditions[0].crop begins outside the picture of 400 × 300 px"
+        );
     }
 
     #[test]

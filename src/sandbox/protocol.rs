@@ -183,6 +183,9 @@ pub struct Made {
     pub height: u32,
     /// Bytes written; renditions follow each other in the output without gaps.
     pub bytes: u64,
+    /// The quality it was encoded with, 1 to 100; none without loss.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<u8>,
 }
 
 #[cfg(test)]

@@ -60,6 +60,7 @@ pub async fn renditions_hold_within_a_build(world: &dyn World) {
         height: 240,
         bytes: 5000,
         sha256: Digest::of(b"rendition"),
+        quality: Some(80),
     };
     let mut end = ending(attempt, Outcome::Converted(Vec::new()));
     end.renditions = vec![stored.clone()];

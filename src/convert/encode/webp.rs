@@ -30,12 +30,17 @@ pub(in crate::convert) const TOKEN_PIXELS: u64 = 2 << 20;
 const LOSSLESS_LEVEL: i32 = 3;
 
 /// Encodes RGB or RGBA.
-pub(super) fn encode(pixels: &Pixels, rendition: &Rendition, output: &mut dyn Write) -> Result<(), Failure> {
+pub(super) fn encode(
+    pixels: &Pixels,
+    rendition: &Rendition,
+    quality: u8,
+    output: &mut dyn Write,
+) -> Result<(), Failure> {
     let edge = pixels.width.max(pixels.height);
     if edge > MAX_EDGE {
         return Err(over("webp_edge", edge, MAX_EDGE));
     }
-    let config = config(rendition, u64::from(pixels.width) * u64::from(pixels.height))?;
+    let config = config(rendition, quality, u64::from(pixels.width) * u64::from(pixels.height))?;
     let mut picture = Picture::of(pixels, rendition.lossless)?;
     let mut memory = Memory::new();
     picture.0.writer = Some(WebPMemoryWrite);
@@ -49,13 +54,13 @@ pub(super) fn encode(pixels: &Pixels, rendition: &Rendition, output: &mut dyn Wr
     output.write_all(memory.bytes()).map_err(Failure::Output)
 }
 
-fn config(rendition: &Rendition, pixels: u64) -> Result<WebPConfig, Failure> {
+fn config(rendition: &Rendition, quality: u8, pixels: u64) -> Result<WebPConfig, Failure> {
     let mut config = WebPConfig::new().map_err(|()| odd("WebP", "another version of libwebp"))?;
     if rendition.lossless {
         // SAFETY: `config` is initialised and ours alone.
         unsafe { WebPConfigLosslessPreset(&mut config, LOSSLESS_LEVEL) };
     } else {
-        config.quality = f32::from(rendition.quality());
+        config.quality = f32::from(quality);
         config.method = METHOD;
         config.low_memory = (pixels > TOKEN_PIXELS).into();
     }

@@ -12,6 +12,7 @@ fn good() -> Facts {
         width: 10,
         height: 10,
         bytes: 100,
+        quality: Some(80),
     };
     Facts {
         start: Start::Ready,

@@ -82,6 +82,16 @@ fn content(output: &File, made: &[Made], recipe: &Recipe, declared: &Declaration
                 made.format, made.width, made.height, size.0, size.1
             ));
         }
+        let quality_fits = match made.quality {
+            Some(quality) => rendition.is_lossy(format) && (1..=100).contains(&quality),
+            None => !rendition.is_lossy(format),
+        };
+        if !quality_fits {
+            return bad(format!("{name}: quality {:?} of a {format}", made.quality));
+        }
+        if rendition.max_bytes.is_some_and(|most| made.bytes > most.into()) {
+            return bad(format!("{name}: {} bytes, more than max_bytes", made.bytes));
+        }
         let mut head = [0; Format::MAGIC_BYTES];
         let wanted = head.len().min(usize::try_from(made.bytes).unwrap_or(usize::MAX));
         if let Err(error) = output.read_exact_at(&mut head[..wanted], start) {

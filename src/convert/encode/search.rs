@@ -1,0 +1,261 @@
+//! The quality that fits: the highest within `max_bytes`, the lowest that still looks as it should.
+//!
+//! Both are searches by halves with few steps, and what they may take is in the CPU grant (`recipe/work.rs`) and in the memory
+//! estimate. Encodings are buffered here; what is over is counted, and not kept.
+#![forbid(unsafe_code)]
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+use super::similarity;
+use super::write;
+use crate::convert::pixels::Pixels;
+use crate::convert::{Failure, decode, preflight};
+use crate::format::Format;
+use crate::recipe::{LOWEST, Rendition};
+use crate::sandbox::limits::Limits;
+use crate::verdict::{Reason, Refusal};
+
+/// How alike a picture and its encoding must be, see [`similarity`].
+const ALIKE: f64 = 0.95;
+/// Qualities among which `auto` chooses.
+const AUTO: (u8, u8) = (40, 95);
+/// Side of the sample that `auto` looks at, in pixels; its square is what the grant counts with.
+const SIDE: u32 = 512;
+/// Tiles along a side of the sample.
+const TILES: u32 = 4;
+
+/// Most bytes that are kept of an encoding of so many pixels. No codec takes more for noise; what does, does not fit.
+pub(in crate::convert) fn buffer(pixels: u64) -> u64 {
+    pixels * 8 + (64 << 10)
+}
+
+/// The encoding with the highest quality, at most `top`, that is not longer than `most` bytes, and its quality.
+///
+/// Where not even the lowest quality fits, the rendition is refused: too complex, with the smallest size seen.
+pub(super) fn fit(
+    pixels: &Pixels,
+    rendition: &Rendition,
+    format: Format,
+    top: u8,
+    most: u32,
+) -> Result<(Vec<u8>, u8), Failure> {
+    let area = u64::from(pixels.width) * u64::from(pixels.height);
+    let encode = |quality, kept: &mut Kept| write(pixels, rendition, format, quality, kept);
+    highest(
+        rendition.tries(format, area),
+        top,
+        u64::from(most),
+        buffer(area),
+        encode,
+    )
+}
+
+fn highest(
+    tries: u32,
+    top: u8,
+    most: u64,
+    buffer: u64,
+    mut encode: impl FnMut(u8, &mut Kept) -> Result<(), Failure>,
+) -> Result<(Vec<u8>, u8), Failure> {
+    let mut best: Option<(Kept, u8)> = None;
+    let mut spare = None;
+    let mut smallest = u64::MAX;
+    let floor = LOWEST.min(top);
+    // Everything from `over` on is too long, everything up to `under` is short enough, or not known.
+    let (mut under, mut over) = (floor - 1, top + 1);
+    for left in (0..tries).rev() {
+        if over - under <= 1 {
+            break;
+        }
+        let quality = match (left, &best) {
+            _ if over == top + 1 => top,
+            // The last try of all is for the lowest quality, where none has fitted yet.
+            (0, None) => floor,
+            _ => under + (over - under) / 2,
+        };
+        let mut kept = spare.take().unwrap_or_else(|| Kept::new(most.min(buffer)));
+        encode(quality, &mut kept)?;
+        smallest = smallest.min(kept.length);
+        if kept.fits() {
+            under = quality;
+            spare = best.replace((kept, quality)).map(|(kept, _)| kept.emptied());
+        } else {
+            over = quality;
+            spare = Some(kept.emptied());
+        }
+    }
+    match best {
+        Some((kept, quality)) => Ok((kept.bytes, quality)),
+        None => Err(Refusal::over(Reason::TooComplex, "max_bytes", smallest, most).into()),
+    }
+}
+
+/// The lowest quality at which a sample of the picture looks as it should; the highest there is where none does.
+pub(super) fn auto(pixels: &Pixels, rendition: &Rendition, format: Format) -> Result<u8, Failure> {
+    let sample = sample(pixels);
+    let original = similarity::Brightness::of(&sample);
+    let area = u64::from(sample.width) * u64::from(sample.height);
+    let mut kept = Kept::new(buffer(area));
+    let (mut under, mut enough) = (AUTO.0 - 1, AUTO.1);
+    while enough - under > 1 {
+        let quality = under + (enough - under) / 2;
+        write(&sample, rendition, format, quality, &mut kept)?;
+        let decoded = decoded(&kept.bytes)?;
+        let alike = similarity::of(&original, &similarity::Brightness::of(&decoded));
+        if alike >= ALIKE {
+            enough = quality;
+        } else {
+            under = quality;
+        }
+        kept = kept.emptied();
+    }
+    Ok(enough)
+}
+
+/// What was just encoded, as others will see it.
+fn decoded(bytes: &[u8]) -> Result<Pixels, Failure> {
+    let limits = Limits::default();
+    let headers = preflight::examine(bytes, &limits)?;
+    decode::decode(bytes, &headers, &limits)
+}
+
+/// The picture itself where it is small, else a mosaic of tiles from all over it, which lie where blocks of codecs begin.
+fn sample(pixels: &Pixels) -> Cow<'_, Pixels> {
+    if pixels.width <= SIDE && pixels.height <= SIDE {
+        return Cow::Borrowed(pixels);
+    }
+    let spans = |edge: u32| -> Vec<(usize, usize)> {
+        if edge <= SIDE {
+            return vec![(0, edge as usize)];
+        }
+        let tile = SIDE / TILES;
+        let place = |index: u32| (u64::from(edge - tile) * u64::from(index) / u64::from(TILES - 1)) as usize;
+        (0..TILES).map(|index| (place(index), tile as usize)).collect()
+    };
+    let (columns, rows) = (spans(pixels.width), spans(pixels.height));
+    let channels = pixels.layout.channels();
+    let mut bytes = Vec::with_capacity((SIDE * SIDE) as usize * channels);
+    for y in rows.iter().flat_map(|&(top, height)| top..top + height) {
+        let row = &pixels.bytes[y * pixels.stride()..(y + 1) * pixels.stride()];
+        for &(left, width) in &columns {
+            bytes.extend_from_slice(&row[left * channels..(left + width) * channels]);
+        }
+    }
+    let size = (pixels.width.min(SIDE), pixels.height.min(SIDE));
+    Cow::Owned(Pixels::new(size, pixels.layout, bytes))
+}
+
+/// An encoding in memory, as far as it fits.
+struct Kept {
+    bytes: Vec<u8>,
+    most: u64,
+    length: u64,
+}
+
+impl Kept {
+    fn new(most: u64) -> Self {
+        Self {
+            bytes: Vec::with_capacity(usize::try_from(most).unwrap_or(0)),
+            most,
+            length: 0,
+        }
+    }
+
+    fn emptied(mut self) -> Self {
+        self.bytes.clear();
+        self.length = 0;
+        self
+    }
+
+    fn fits(&self) -> bool {
+        self.length <= self.most
+    }
+}
+
+impl Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.length += bytes.len() as u64;
+        if self.fits() {
+            self.bytes.extend_from_slice(bytes);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::convert::pixels::Layout;
+
+    /// Searches among encodings of these lengths, one for each quality from 1; tells what came out, and how often was tried.
+    fn found(lengths: &[u64], tries: u32, top: u8, most: u64) -> (Option<u8>, u32) {
+        let mut count = 0;
+        let found = highest(tries, top, most, 1 << 20, |quality, kept| {
+            count += 1;
+            let bytes = vec![quality; lengths[usize::from(quality) - 1] as usize];
+            kept.write_all(&bytes).map_err(Failure::Output)
+        });
+        match found {
+            Ok((bytes, quality)) => {
+                assert_eq!(bytes, vec![quality; lengths[usize::from(quality) - 1] as usize]);
+                (Some(quality), count)
+            }
+            Err(Failure::Refused(refusal)) => {
+                let exceeded = refusal.exceeded.unwrap();
+                assert_eq!(
+                    (refusal.reason, exceeded.limit.as_str()),
+                    (Reason::TooComplex, "max_bytes")
+                );
+                assert!(exceeded.seen > exceeded.allowed);
+                (None, count)
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn eight_tries_find_the_highest_quality_that_fits(
+            steps in proptest::collection::vec(0u64..20, 100), top in 1u8..=100, most in 0u64..2000,
+        ) {
+            let lengths: Vec<u64> = steps.iter().scan(0, |sum, step| { *sum += step; Some(*sum) }).collect();
+            let (quality, tries) = found(&lengths, 8, top, most);
+            let expected = (LOWEST.min(top)..=top).rev().find(|&quality| lengths[usize::from(quality) - 1] <= most);
+            prop_assert_eq!(quality, expected);
+            prop_assert!(tries <= 8);
+        }
+
+        #[test]
+        fn fewer_tries_find_one_that_fits_where_there_is_one(
+            steps in proptest::collection::vec(0u64..20, 100), top in 1u8..=100, most in 0u64..2000, tries in 2u32..8,
+        ) {
+            let lengths: Vec<u64> = steps.iter().scan(0, |sum, step| { *sum += step; Some(*sum) }).collect();
+            let (quality, count) = found(&lengths, tries, top, most);
+            let lowest = lengths[usize::from(LOWEST.min(top)) - 1] <= most;
+            prop_assert_eq!(quality.is_some(), lowest);
+            prop_assert!(count <= tries);
+        }
+    }
+
+    #[test]
+    fn a_sample_is_small_and_comes_from_everywhere() {
+        let (width, height) = (1000_u32, 600_u32);
+        let bytes = (0..height)
+            .flat_map(|y| (0..width).map(move |x| (x / 4) as u8 ^ (y / 4) as u8))
+            .collect();
+        let picture = Pixels::new((width, height), Layout::Grey, bytes);
+        let sample = sample(&picture);
+        assert_eq!((sample.width, sample.height, sample.bytes.len()), (512, 512, 512 * 512));
+        assert_eq!(sample.bytes.first(), picture.bytes.first());
+        assert_eq!(sample.bytes.last(), picture.bytes.last());
+        let small = Pixels::new((512, 2), Layout::Grey, vec![7; 1024]);
+        assert!(matches!(super::sample(&small), Cow::Borrowed(_)));
+    }
+}

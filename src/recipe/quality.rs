@@ -1,0 +1,72 @@
+//! How much loss a lossy format may have. `[pure]`
+#![forbid(unsafe_code)]
+
+use serde::{Deserialize, Serialize};
+
+/// Lowest quality that is looked at where the quality is found and not given: what is below is no picture any more.
+pub const LOWEST: u8 = 10;
+
+/// Quality of a lossy format: a number of 1 to 100, or `"auto"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
+pub enum Quality {
+    /// As the encoder counts it.
+    Fixed(u8),
+    /// The lowest at which this picture still looks as it should.
+    Auto,
+}
+
+impl Default for Quality {
+    fn default() -> Self {
+        Self::Fixed(80)
+    }
+}
+
+/// A quality as it stands in JSON.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a number of 1 to 100, or \"auto\"")]
+enum Written {
+    Number(u8),
+    Word(Word),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Word {
+    Auto,
+}
+
+impl From<Written> for Quality {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Number(number) => Self::Fixed(number),
+            Written::Word(Word::Auto) => Self::Auto,
+        }
+    }
+}
+
+impl From<Quality> for Written {
+    fn from(quality: Quality) -> Self {
+        match quality {
+            Quality::Fixed(number) => Self::Number(number),
+            Quality::Auto => Self::Word(Word::Auto),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_or_a_word() {
+        for (text, quality) in [("80", Quality::Fixed(80)), ("\"auto\"", Quality::Auto)] {
+            assert_eq!(serde_json::from_str::<Quality>(text).unwrap(), quality);
+            assert_eq!(serde_json::to_string(&quality).unwrap(), text);
+        }
+        for text in ["\"best\"", "-1", "300", "1.5", "null"] {
+            let error = serde_json::from_str::<Quality>(text).unwrap_err().to_string();
+            assert!(error.contains("\"auto\""), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What a rendition costs, in pixels of work: what CPU grants, ceilings and the number of tries are counted in. `[pure]`
+//!
+//! One pixel of work is one pixel of a JPEG decoded, for which 60 ns are granted. Costs are upper bounds, which noise keeps,
+//! measured at that price: JPEG and PNG take up to 1 to encode, lossy WebP 1 to 4 (noise), lossless WebP up to 10.
+#![forbid(unsafe_code)]
+
+use super::{Fit, Gravity, Hundredths, Quality, Rendition};
+use crate::format::Format;
+
+/// Most encodings of one rendition that `max_bytes` may take.
+const MOST_TRIES: u64 = 8;
+/// Pixels of work that all of them may take together, if two do not take more already.
+const TRIES_WORK: u64 = 128_000_000;
+/// Most pixels of the sample that `quality: auto` is found with.
+pub const SAMPLE: u64 = 512 * 512;
+/// Encodings of that sample.
+const SAMPLE_TRIES: u64 = 7;
+/// Pixels that `attention` looks at.
+const GLANCE: u64 = 128 * 128 * 16;
+
+impl Rendition {
+    /// The work after decoding, for an upload of this format and size as displayed.
+    pub fn work(&self, source: Format, width: u32, height: u32) -> u64 {
+        let geometry = self.geometry(width, height);
+        let (resized, canvas) = (area(geometry.resized), area(geometry.canvas));
+        let blurring = if self.blur == Hundredths(0) { 0 } else { 2 * resized };
+        let sharpening = if self.sharpen == Hundredths(0) { 0 } else { resized };
+        let looking = match (self.gravity, self.fit) {
+            (Gravity::Attention, Fit::Cover) => GLANCE,
+            _ => 0,
+        };
+        let format = self.format.resolve(source);
+        let cost = self.encoding_cost(format);
+        // Encoded, decoded, and compared.
+        let finding = match self.quality() {
+            Quality::Auto if self.is_lossy(format) => SAMPLE.min(canvas) * (cost + 2) * SAMPLE_TRIES,
+            _ => 0,
+        };
+        let encoding = canvas
+            .saturating_mul(cost)
+            .saturating_mul(self.tries(format, canvas).into());
+        [encoding, finding, blurring, sharpening, looking]
+            .into_iter()
+            .fold(0, u64::saturating_add)
+    }
+
+    /// How often this rendition of so many pixels may be encoded, at most: large ones are not tried as often.
+    pub fn tries(&self, format: Format, pixels: u64) -> u32 {
+        if self.max_bytes.is_none() || !self.is_lossy(format) {
+            return 1;
+        }
+        let once = pixels.saturating_mul(self.encoding_cost(format)).max(1);
+        (TRIES_WORK / once).clamp(2, MOST_TRIES) as u32
+    }
+
+    /// Whether it is made with a quality.
+    pub fn is_lossy(&self, format: Format) -> bool {
+        match format {
+            Format::Jpeg => true,
+            Format::Webp => !self.lossless,
+            _ => false,
+        }
+    }
+
+    /// Work of encoding one pixel.
+    fn encoding_cost(&self, format: Format) -> u64 {
+        match (format, self.lossless) {
+            (Format::Webp, true) => 10,
+            (Format::Webp, false) => 4,
+            _ => 1,
+        }
+    }
+}
+
+fn area((width, height): (u32, u32)) -> u64 {
+    u64::from(width) * u64::from(height)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::Target;
+
+    fn jpeg() -> Rendition {
+        Rendition {
+            format: Target::Jpeg,
+            ..Rendition::named("test")
+        }
+    }
+
+    #[test]
+    fn each_wish_adds_its_work() {
+        let work = |rendition: Rendition| rendition.work(Format::Png, 1000, 1000);
+        assert_eq!(work(jpeg()), 1_000_000);
+        let blur = Hundredths(200);
+        assert_eq!(work(Rendition { blur, ..jpeg() }), 3_000_000);
+        assert_eq!(
+            work(Rendition {
+                sharpen: blur,
+                ..jpeg()
+            }),
+            2_000_000
+        );
+        let max_bytes = Some(1000);
+        assert_eq!(work(Rendition { max_bytes, ..jpeg() }), 8_000_000);
+        let quality = Some(Quality::Auto);
+        assert_eq!(work(Rendition { quality, ..jpeg() }), 1_000_000 + SAMPLE * 21);
+        let lossless = Rendition {
+            format: Target::Webp,
+            lossless: true,
+            max_bytes,
+            quality,
+            ..jpeg()
+        };
+        assert_eq!(work(lossless), 10_000_000);
+    }
+
+    #[test]
+    fn the_larger_the_fewer_tries() {
+        let limited = Rendition {
+            max_bytes: Some(1000),
+            ..jpeg()
+        };
+        let tries = |format, megapixels: u64| limited.tries(format, megapixels * 1_000_000);
+        assert_eq!(
+            (
+                tries(Format::Jpeg, 12),
+                tries(Format::Jpeg, 32),
+                tries(Format::Jpeg, 100)
+            ),
+            (8, 4, 2)
+        );
+        assert_eq!(
+            (
+                tries(Format::Webp, 4),
+                tries(Format::Webp, 12),
+                tries(Format::Webp, 100)
+            ),
+            (8, 2, 2)
+        );
+        assert_eq!((tries(Format::Png, 1), jpeg().tries(Format::Jpeg, 1)), (1, 1));
+    }
+}
