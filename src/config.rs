@@ -43,7 +43,7 @@ pub struct Config {
     /// Named stores: `file:DIR`. `uploads`, `renditions` and `specimens` are always there; further ones may be read from.
     pub stores: BTreeMap<String, StoreAddress>,
     /// Recipes by name.
-    pub presets: BTreeMap<String, Preset>,
+    pub presets: BTreeMap<String, Recipe>,
     /// Limits on one upload and its attempt.
     pub limits: Limits,
     /// What each layer of the sandbox is worth.
@@ -58,14 +58,6 @@ pub struct Config {
     pub specimens: Keep,
     /// What is logged, and how.
     pub log: LogConfig,
-}
-
-/// A recipe with a name.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Preset {
-    /// What to make: 1 to 16 renditions.
-    pub renditions: Recipe,
 }
 
 /// How the worker runs.
@@ -165,7 +157,7 @@ impl Default for Config {
             stores: ["uploads", "renditions", "specimens"]
                 .map(|name| (name.to_owned(), store(&format!("./{name}"))))
                 .into(),
-            presets: BTreeMap::from([("web".to_owned(), Preset { renditions: web() })]),
+            presets: BTreeMap::from([("web".to_owned(), web())]),
             limits: Limits::default(),
             sandbox: Policy::default(),
             worker: WorkerConfig::default(),
@@ -259,10 +251,7 @@ impl Config {
 
     /// Presets as recipes.
     pub fn recipes(&self) -> BTreeMap<String, Recipe> {
-        self.presets
-            .iter()
-            .map(|(name, preset)| (name.clone(), preset.renditions.clone()))
-            .collect()
+        self.presets.clone()
     }
 
     /// What a tenant may use, before what an operator set: the program's limits, `[tenants.default]`, `[tenants.NAME]`.

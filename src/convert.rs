@@ -10,6 +10,7 @@ mod encode;
 mod estimate;
 mod orientation;
 mod pixels;
+mod placeholder;
 mod preflight;
 #[cfg(test)]
 mod samples;
@@ -22,7 +23,7 @@ use std::rc::Rc;
 
 use crate::recipe::{Recipe, Rendition};
 use crate::sandbox::limits::Limits;
-use crate::sandbox::protocol::{Declaration, Made, Phase};
+use crate::sandbox::protocol::{Declaration, Found, Made, Phase};
 use crate::verdict::{Reason, Refusal};
 
 /// Why a conversion did not end with renditions.
@@ -34,6 +35,15 @@ pub enum Failure {
     OutOfMemory,
     /// The output could not be written.
     Output(io::Error),
+}
+
+/// What a conversion ends with, beside what it wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Product {
+    /// The renditions, in the order of the recipe.
+    pub made: Vec<Made>,
+    /// What else was asked for.
+    pub found: Found,
 }
 
 impl From<Refusal> for Failure {
@@ -71,7 +81,7 @@ fn fits(memory_bytes: u64, limits: &Limits) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Decodes once, makes every rendition, writes them one after another to `output`, in the order of the recipe.
+/// Decodes once, makes the placeholder and every rendition, writes these one after another to `output`, in the order of the recipe.
 ///
 /// `phase` is told each change of phase; transform and encode alternate. The headers are examined again, so that no caller
 /// can convert what [`inspect`] would refuse for its counts.
@@ -81,8 +91,16 @@ pub fn convert(
     limits: &Limits,
     phase: &mut dyn FnMut(Phase),
     output: &mut dyn Write,
-) -> Result<Vec<Made>, Failure> {
+) -> Result<Product, Failure> {
     let headers = preflight::examine(upload, limits)?;
+    let mut found = Found {
+        placeholder: None,
+        info: recipe.info().then(|| preflight::info(upload, &headers)),
+    };
+    let mut made = Vec::with_capacity(recipe.renditions().len());
+    if recipe.needs_no_pixels() {
+        return Ok(Product { made, found });
+    }
     phase(Phase::Decode);
     let mut master = decode::decode(upload, &headers, limits)?;
     phase(Phase::Transform);
@@ -91,8 +109,12 @@ pub fn convert(
     }
 
     // The master goes as soon as the last rendition is cut from it, before that one is encoded.
-    let mut master = Some(Rc::new(master));
-    let mut made = Vec::with_capacity(recipe.renditions().len());
+    let master = Rc::new(master);
+    if let Some(kind) = recipe.placeholder() {
+        let small = transform::render(Rc::clone(&master), &placeholder::rendition(), headers.orientation, true)?;
+        found.placeholder = Some(placeholder::of(kind, small)?);
+    }
+    let mut master = Some(master);
     for (index, rendition) in recipe.renditions().iter().enumerate() {
         if index > 0 {
             phase(Phase::Transform);
@@ -105,7 +127,7 @@ pub fn convert(
         phase(Phase::Encode);
         made.push(write_one(pixels, rendition, format, output)?);
     }
-    Ok(made)
+    Ok(Product { made, found })
 }
 
 fn write_one(

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::digest::Digest;
-use crate::recipe::{Recipe, Rendition};
+use crate::recipe::{Placeholder, Recipe, Rendition, Wishes};
 
 /// Largest message body, in bytes.
 pub const MAX_BODY: usize = 256 * 1024;
@@ -65,12 +65,18 @@ pub struct Body {
     pub tenant: String,
     /// Where the upload is.
     pub source: Source,
-    /// What to make; or else `preset`.
+    /// Pictures to make; or else `preset`, or neither where `placeholder` or `info` is all that is wanted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renditions: Option<Vec<Rendition>>,
     /// A recipe from the configuration; or else `renditions`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preset: Option<String>,
+    /// A text that stands for the picture while it loads; wins over that of the preset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placeholder: Option<Placeholder>,
+    /// Whether facts from the upload's headers are told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub info: bool,
     /// Echoed in the result; at most 4 KiB.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub metadata: Value,
@@ -119,19 +125,34 @@ impl Job {
         if body.metadata.to_string().len() > MAX_METADATA {
             return Err(format!("metadata: more than {MAX_METADATA} bytes"));
         }
-        let recipe = match (body.renditions, body.preset) {
-            (Some(renditions), None) => Recipe::new(renditions).map_err(|error| error.to_string())?,
-            (None, Some(name)) => presets.get(&name).cloned().ok_or_else(|| {
-                let known: Vec<_> = presets.keys().map(String::as_str).collect();
-                format!(
-                    "preset: there is no preset {:?}, only: {}",
-                    cut(&name),
-                    known.join(", ")
-                )
-            })?,
+        let wishes = match (body.renditions, body.preset) {
+            (Some(renditions), None) => Wishes {
+                renditions,
+                ..Wishes::default()
+            },
+            (None, Some(name)) => presets
+                .get(&name)
+                .map(|preset| preset.wishes().clone())
+                .ok_or_else(|| {
+                    let known: Vec<_> = presets.keys().map(String::as_str).collect();
+                    format!(
+                        "preset: there is no preset {:?}, only: {}",
+                        cut(&name),
+                        known.join(", ")
+                    )
+                })?,
             (Some(_), Some(_)) => return Err("renditions, preset: only one of them".to_owned()),
-            (None, None) => return Err("renditions, preset: one of them is needed".to_owned()),
+            (None, None) if body.placeholder.is_some() || body.info => Wishes::default(),
+            (None, None) => {
+                return Err("renditions, preset: one of them is needed, or else placeholder or info".to_owned());
+            }
         };
+        let recipe = Recipe::of(Wishes {
+            placeholder: body.placeholder.or(wishes.placeholder),
+            info: body.info || wishes.info,
+            ..wishes
+        });
+        let recipe = recipe.map_err(|error| error.to_string())?;
         Ok(Self {
             job: body.job,
             tenant: body.tenant,
@@ -253,6 +274,31 @@ mod tests {
     }
 
     #[test]
+    fn placeholder_and_info_go_with_renditions_with_a_preset_and_alone() {
+        let wishes = |renditions: Option<Value>, preset: Option<&str>| {
+            let mut body = with("/info", json!(true));
+            let fields = body.as_object_mut().unwrap();
+            fields.insert("placeholder".to_owned(), json!("blurhash"));
+            fields.remove("renditions");
+            fields.extend(renditions.map(|list| ("renditions".to_owned(), list)));
+            fields.extend(preset.map(|name| ("preset".to_owned(), json!(name))));
+            parse(&body).unwrap().recipe
+        };
+        for (recipe, count) in [
+            (wishes(Some(json!([{ "name": "a" }, { "name": "b" }])), None), 2),
+            (wishes(None, Some("web")), 1),
+            (wishes(Some(json!([])), None), 0),
+            (wishes(None, None), 0),
+        ] {
+            assert_eq!(
+                (recipe.placeholder(), recipe.info()),
+                (Some(Placeholder::Blurhash), true)
+            );
+            assert_eq!(recipe.renditions().len(), count);
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_named_and_the_sender_is_known() {
         let cases = [
             (with("/source/store", json!("elsewhere")), "source.store"),
@@ -277,6 +323,11 @@ mod tests {
                 "unknown variant `exe`",
             ),
             (with("/preset", json!("web")), "only one of them"),
+            (
+                with("/placeholder", json!("lqip")),
+                "placeholder: unknown variant `lqip`",
+            ),
+            (with("/info", json!("yes")), "info: invalid type"),
             (with("/metadata", json!("x".repeat(5000))), "metadata"),
         ];
         for (body, part) in cases {

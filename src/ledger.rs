@@ -19,8 +19,9 @@ use serde_json::Value;
 use crate::blame::{Control, Judgement, Scope};
 use crate::digest::Digest;
 use crate::format::Format;
+use crate::info::Info;
 use crate::quarantine::{Action, Gate, State};
-use crate::recipe::RecipeKey;
+use crate::recipe::{Preview, RecipeKey};
 use crate::sandbox::outcome::{Outcome, Usage};
 use crate::sandbox::protocol::Phase;
 use crate::tenants::{Standing, Use};
@@ -105,7 +106,7 @@ pub struct Attempt {
 }
 
 /// What is known of an upload from its headers; all absent where it never got that far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Looks {
     /// Size in bytes.
     pub bytes: u64,
@@ -117,6 +118,12 @@ pub struct Looks {
     pub height: Option<u32>,
     /// Frames.
     pub frames: Option<u64>,
+    /// Its placeholder, where the recipe asked for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placeholder: Option<Preview>,
+    /// Facts from its headers, where the recipe asked for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub info: Option<Info>,
 }
 
 /// An earlier result that still holds.

@@ -17,6 +17,7 @@ pub mod event;
 pub mod fetch;
 pub mod flights;
 pub mod format;
+pub mod info;
 pub mod job;
 pub mod ledger;
 pub mod pipeline;

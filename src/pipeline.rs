@@ -17,7 +17,7 @@ use crate::job::Job;
 use crate::ledger::{Attempt, Claim, Claimed, Ending, LedgerError, Looks, Settled};
 use crate::sandbox::limits::Ceiling;
 use crate::sandbox::outcome::Outcome;
-use crate::sandbox::protocol::Task;
+use crate::sandbox::protocol::{Found, Task};
 use crate::sandbox::{Attempted, Watch};
 use crate::store::Access;
 use crate::verdict::{Reason, Report, Stored};
@@ -363,11 +363,18 @@ impl Worker {
 
 fn looks(upload: &Upload, attempted: &Attempted) -> Looks {
     let declared = attempted.facts.declared.as_ref();
+    // What was found is told where all of the attempt checks, and not otherwise.
+    let found = match attempted.outcome {
+        Outcome::Converted(_) => attempted.facts.found.clone(),
+        _ => Found::default(),
+    };
     Looks {
         bytes: upload.bytes,
         format: declared.map(|declared| declared.format).or(upload.format),
         width: declared.map(|declared| declared.width),
         height: declared.map(|declared| declared.height),
         frames: declared.map(|declared| declared.frames),
+        placeholder: found.placeholder,
+        info: found.info,
     }
 }

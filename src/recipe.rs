@@ -1,11 +1,13 @@
-//! What to make of an upload: a [`Recipe`] is a list of renditions, each with a format and a box to fit.
+//! What to make of an upload: a [`Recipe`] is a list of renditions, each with a format and a box to fit, and what else is to be
+//! told of the picture: a placeholder, and facts from its headers.
 //!
-//! In: the `renditions` of a job, a preset, or `--rendition` of the command line. Out: a checked recipe, its [`RecipeKey`],
+//! In: the wishes of a job, a preset, or the command line. Out: a checked recipe, its [`RecipeKey`],
 //! and the geometry of each rendition ([`geometry`]). No pixels here.
 
 mod colour;
 pub mod geometry;
 mod hundredths;
+mod placeholder;
 mod quality;
 pub mod work;
 
@@ -16,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use colour::Colour;
 pub use geometry::{Crop, Flip, Geometry, Gravity, Rotate};
 pub use hundredths::Hundredths;
+pub use placeholder::{Placeholder, Preview};
 pub use quality::{LOWEST, Quality};
 
 use crate::digest::Digest;
@@ -30,10 +33,25 @@ const BLUR: (Hundredths, Hundredths) = (Hundredths(30), Hundredths(10_000));
 /// Most sharpening.
 const MOST_SHARPEN: Hundredths = Hundredths(1_000);
 
-/// What to make of one upload. Checked: see [`Recipe::new`].
+/// What to make of one upload. Checked: see [`Recipe::of`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Rendition>", into = "Vec<Rendition>")]
-pub struct Recipe(Vec<Rendition>);
+#[serde(try_from = "Wishes", into = "Wishes")]
+pub struct Recipe(Wishes);
+
+/// A recipe as it is written, in a preset and to a child.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wishes {
+    /// Pictures to make: at most 16, and at least one where nothing else is asked for.
+    #[serde(default)]
+    pub renditions: Vec<Rendition>,
+    /// A text that stands for the picture while it loads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placeholder: Option<Placeholder>,
+    /// Whether facts from the headers are told.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub info: bool,
+}
 
 /// One picture to make.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,7 +146,7 @@ pub struct RecipeKey(pub String);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecipeError {
     /// Nothing to make.
-    #[error("renditions: at least one is needed")]
+    #[error("renditions: at least one is needed, or else placeholder or info")]
     Empty,
     /// More than [`MAX_RENDITIONS`].
     #[error("renditions: {0} asked for, at most {MAX_RENDITIONS} allowed")]
@@ -146,9 +164,24 @@ pub enum RecipeError {
 }
 
 impl Recipe {
-    /// Checks the renditions: 1 to 16 of them, unique names, edges of 1 to 16,384 px, quality 1 to 100.
+    /// A recipe of renditions alone.
+    ///
+    /// # Errors
+    /// As [`Recipe::of`].
     pub fn new(renditions: Vec<Rendition>) -> Result<Self, RecipeError> {
-        if renditions.is_empty() {
+        Self::of(Wishes {
+            renditions,
+            ..Wishes::default()
+        })
+    }
+
+    /// Checks what is wished for.
+    ///
+    /// # Errors
+    /// Where nothing is asked for, more than 16 renditions are, two have one name, or a field is out of its range.
+    pub fn of(wishes: Wishes) -> Result<Self, RecipeError> {
+        let renditions = &wishes.renditions;
+        if renditions.is_empty() && wishes.placeholder.is_none() && !wishes.info {
             return Err(RecipeError::Empty);
         }
         if renditions.len() > MAX_RENDITIONS {
@@ -167,30 +200,59 @@ impl Recipe {
                 });
             }
         }
-        Ok(Self(renditions))
+        Ok(Self(wishes))
     }
 
     /// The renditions, in the order they are made.
     pub fn renditions(&self) -> &[Rendition] {
+        &self.0.renditions
+    }
+
+    /// The kind of placeholder that is told.
+    pub fn placeholder(&self) -> Option<Placeholder> {
+        self.0.placeholder
+    }
+
+    /// Whether facts from the headers are told.
+    pub fn info(&self) -> bool {
+        self.0.info
+    }
+
+    /// Whether headers are all that is looked at.
+    pub fn needs_no_pixels(&self) -> bool {
+        self.0.renditions.is_empty() && self.0.placeholder.is_none()
+    }
+
+    /// As it is written.
+    pub fn wishes(&self) -> &Wishes {
         &self.0
     }
 
     /// What the ledger knows this recipe by.
     pub fn key(&self) -> RecipeKey {
-        let canonical = serde_json::to_vec(&self.0).unwrap_or_default();
+        // A list alone where there is nothing else, as it was before there was.
+        let canonical = match &self.0 {
+            Wishes {
+                renditions,
+                placeholder: None,
+                info: false,
+            } => serde_json::to_vec(renditions),
+            wishes => serde_json::to_vec(wishes),
+        };
+        let canonical = canonical.unwrap_or_default();
         RecipeKey(Digest::of(&canonical).to_string()[..32].to_owned())
     }
 }
 
-impl TryFrom<Vec<Rendition>> for Recipe {
+impl TryFrom<Wishes> for Recipe {
     type Error = RecipeError;
 
-    fn try_from(renditions: Vec<Rendition>) -> Result<Self, Self::Error> {
-        Self::new(renditions)
+    fn try_from(wishes: Wishes) -> Result<Self, Self::Error> {
+        Self::of(wishes)
     }
 }
 
-impl From<Recipe> for Vec<Rendition> {
+impl From<Recipe> for Wishes {
     fn from(recipe: Recipe) -> Self {
         recipe.0
     }
@@ -313,6 +375,42 @@ mod tests {
             ..thumb
         };
         assert_ne!(Recipe::new(vec![turned, large]).unwrap().key(), recipe.key());
+        let told = |placeholder, info| {
+            let renditions = recipe.renditions().to_vec();
+            let wishes = Wishes {
+                renditions,
+                placeholder,
+                info,
+            };
+            Recipe::of(wishes).unwrap().key()
+        };
+        assert_eq!(told(None, false), recipe.key());
+        let others = [
+            told(None, true),
+            told(Some(Placeholder::Blurhash), false),
+            told(Some(Placeholder::Dominant), false),
+        ];
+        assert!(others.iter().all(|key| *key != recipe.key()) && others[0] != others[1] && others[1] != others[2]);
+    }
+
+    #[test]
+    fn renditions_may_be_absent_where_something_else_is_told() {
+        assert_eq!(Recipe::new(Vec::new()), Err(RecipeError::Empty));
+        for wishes in [
+            r#"{"info":true}"#,
+            r#"{"placeholder":"thumbhash"}"#,
+            r#"{"renditions":[],"info":true}"#,
+        ] {
+            assert!(
+                serde_json::from_str::<Recipe>(wishes).unwrap().renditions().is_empty(),
+                "{wishes}"
+            );
+        }
+        let unknown = serde_json::from_str::<Recipe>(r#"{"placeholders":"blurhash"}"#).unwrap_err();
+        assert!(
+            unknown.to_string().contains("unknown field `placeholders`"),
+            "{unknown}"
+        );
     }
 
     #[test]

@@ -5,6 +5,8 @@ use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::format::Format;
+use crate::info::Info;
+use crate::recipe::Preview;
 
 /// How a job ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -206,6 +208,12 @@ pub struct Report {
     pub height: Option<u32>,
     /// Frames of an animation; 1 for a still.
     pub frames: Option<u64>,
+    /// The placeholder, where the job asked for one.
+    #[serde(default)]
+    pub placeholder: Option<Preview>,
+    /// Facts from the upload's headers, where the job asked for them.
+    #[serde(default)]
+    pub info: Option<Info>,
     /// What was made.
     pub renditions: Vec<Stored>,
     /// CPU time of the child, in milliseconds.

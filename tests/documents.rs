@@ -13,8 +13,9 @@ use lazaret::broker::envelope::REPLIES;
 use lazaret::broker::topology::Topology;
 use lazaret::event::{Event, TYPE};
 use lazaret::format::Format;
+use lazaret::info::{ColourModel, Info};
 use lazaret::job::{Body, Source};
-use lazaret::recipe::{Crop, Fit, Flip, Gravity, Rendition, Target};
+use lazaret::recipe::{Crop, Fit, Flip, Gravity, Placeholder, Rendition, Target, Wishes};
 use lazaret::verdict::{Reason, Report, Status, Stored};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -23,6 +24,7 @@ use yaml_rust2::{Yaml, YamlLoader};
 
 const ASYNCAPI: &str = include_str!("../docs/asyncapi.yaml");
 const MESSAGES: &str = include_str!("../docs/messages.md");
+const RECIPES: &str = include_str!("../docs/recipes.md");
 const RABBITMQ: &str = include_str!("../docs/rabbitmq.md");
 const DEFINITIONS: &str = include_str!("../docs/rabbitmq/definitions.json");
 
@@ -71,10 +73,11 @@ fn every_field_is_in_the_schemas() {
         ),
         ("Result", fields(&report())),
         ("Stored", fields(&report().renditions[0])),
+        ("Info", fields(&info())),
     ] {
         let schema_of = &asyncapi()["components"]["schemas"][schema];
         assert_eq!(fields_of(&schema_of["properties"]), fields, "{schema}");
-        if ["Event", "Result", "Stored"].contains(&schema) {
+        if ["Event", "Result", "Stored", "Info"].contains(&schema) {
             assert_eq!(
                 strings(&schema_of["required"]),
                 fields,
@@ -93,6 +96,16 @@ fn every_field_is_in_the_words() {
     assert_eq!(first_column("| field | |"), job.chain(source).collect());
     assert_eq!(
         first_column("| field of a rendition | |"),
+        fields_by_error::<Rendition>()
+    );
+    let recipe = rows_of(RECIPES, "| key | values |")
+        .into_iter()
+        .map(|(key, _)| key.trim_matches('`').to_owned());
+    let keys = recipe.chain(["renditions".to_owned()]).collect::<Words>();
+    assert_eq!(keys, fields_by_error::<Wishes>());
+    let keys = rows_of(RECIPES, "| key | unit and range |").into_iter();
+    assert_eq!(
+        keys.map(|(key, _)| key.trim_matches('`').to_owned()).collect::<Words>(),
         fields_by_error::<Rendition>()
     );
     let (_, data) = MESSAGES.split_once("`data`:\n\n`").unwrap();
@@ -130,6 +143,15 @@ fn every_status_and_reason_is_documented_and_no_other() {
     let enumerated = |field: &str| strings(&schemas["Rendition"]["properties"][field]["enum"]);
     assert_eq!(enumerated("flip"), variants::<Flip>());
     assert_eq!(enumerated("gravity"), variants::<Gravity>());
+
+    assert_eq!(
+        strings(&schemas["Job"]["properties"]["placeholder"]["enum"]),
+        variants::<Placeholder>()
+    );
+    assert_eq!(
+        strings(&schemas["Info"]["properties"]["colour"]["enum"]),
+        variants::<ColourModel>()
+    );
 
     let mut written = Words::new();
     for (status, reasons) in rows("| status | reasons |") {
@@ -202,8 +224,13 @@ fn listed(text: &str) -> Words {
 }
 
 /// The two columns of a table of messages.md.
-fn rows(head: &str) -> Vec<(&str, &str)> {
-    let (_, table) = MESSAGES.split_once(head).unwrap();
+fn rows(head: &str) -> Vec<(&'static str, &'static str)> {
+    rows_of(MESSAGES, head)
+}
+
+/// The first two columns of the table that begins with `head`.
+fn rows_of(document: &'static str, head: &str) -> Vec<(&'static str, &'static str)> {
+    let (_, table) = document.split_once(head).unwrap();
     let lines = table.lines().skip(2).take_while(|line| line.starts_with('|'));
     lines
         .map(|line| {
@@ -262,6 +289,14 @@ fn plain(yaml: &Yaml) -> Value {
     }
 }
 
+fn info() -> Info {
+    Info {
+        alpha: false,
+        colour: ColourModel::Rgb,
+        captured: None,
+    }
+}
+
 /// A report with every field.
 fn report() -> Report {
     let digest = || "0".repeat(64).parse().unwrap();
@@ -278,6 +313,8 @@ fn report() -> Report {
         width: None,
         height: None,
         frames: None,
+        placeholder: None,
+        info: Some(info()),
         renditions: vec![Stored {
             name: "thumb".to_owned(),
             store: "renditions".to_owned(),

@@ -179,7 +179,7 @@ fn print_dossier(dossier: &Dossier) {
         attempts,
         audit,
     } = dossier;
-    let looks = entry.looks;
+    let looks = &entry.looks;
     let size = looks
         .width
         .zip(looks.height)

@@ -6,14 +6,17 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use super::Failure;
-use crate::recipe::{Recipe, Rendition};
+use crate::recipe::{Placeholder, Recipe, Rendition, Wishes};
+
+/// The preset where nothing is asked for.
+const DEFAULT: &str = "web";
 
 /// What to make.
 #[derive(Debug, Args)]
 pub struct RecipeArguments {
-    /// Make the renditions of this preset of the configuration.
-    #[arg(long, value_name = "NAME", conflicts_with = "renditions", default_value = "web")]
-    pub preset: String,
+    /// Make the renditions of this preset of the configuration [default: web, where nothing else is asked for].
+    #[arg(long, value_name = "NAME", conflicts_with = "renditions")]
+    pub preset: Option<String>,
     /// Make this rendition; may be repeated, up to 16 times.
     ///
     /// Keys: name, format (jpeg, png, webp, same), width, height (1 to 16384 px), fit (inside, cover, contain, fill), gravity (centre, north,
@@ -22,23 +25,44 @@ pub struct RecipeArguments {
     /// sharpen (0 to 10).
     #[arg(long = "rendition", value_name = "KEY=VALUE,…", value_parser = rendition)]
     pub renditions: Vec<Rendition>,
+    /// Tell a placeholder of the picture, a short text to show while it loads: blurhash, thumbhash or dominant (its colour).
+    #[arg(long, value_name = "KIND", value_parser = placeholder)]
+    pub placeholder: Option<Placeholder>,
+    /// Tell what the headers say: alpha, colours, and when the picture was taken.
+    #[arg(long)]
+    pub info: bool,
 }
 
 impl RecipeArguments {
     /// The recipe that was asked for.
     pub(super) fn recipe(&self, presets: &BTreeMap<String, Recipe>) -> Result<Recipe, Failure> {
-        if !self.renditions.is_empty() {
-            return Recipe::new(self.renditions.clone()).map_err(|error| Failure::Usage(error.to_string()));
-        }
-        presets.get(&self.preset).cloned().ok_or_else(|| {
-            let known: Vec<_> = presets.keys().map(String::as_str).collect();
-            Failure::Usage(format!(
-                "there is no preset {:?}, only: {}",
-                self.preset,
-                known.join(", ")
-            ))
-        })
+        let told = self.placeholder.is_some() || self.info;
+        let wishes = match &self.preset {
+            None if told || !self.renditions.is_empty() => Wishes {
+                renditions: self.renditions.clone(),
+                ..Wishes::default()
+            },
+            preset => {
+                let name = preset.as_deref().unwrap_or(DEFAULT);
+                let found = presets.get(name).ok_or_else(|| {
+                    let known: Vec<_> = presets.keys().map(String::as_str).collect();
+                    Failure::Usage(format!("there is no preset {name:?}, only: {}", known.join(", ")))
+                })?;
+                found.wishes().clone()
+            }
+        };
+        let recipe = Recipe::of(Wishes {
+            placeholder: self.placeholder.or(wishes.placeholder),
+            info: self.info || wishes.info,
+            ..wishes
+        });
+        recipe.map_err(|error| Failure::Usage(error.to_string()))
     }
+}
+
+/// Reads a word by the same rules as a job's `placeholder`.
+fn placeholder(text: &str) -> Result<Placeholder, String> {
+    serde_json::from_value(Value::from(text)).map_err(|error| error.to_string())
 }
 
 /// Reads `key=value,…` by the same rules as a job's rendition.
@@ -88,6 +112,28 @@ mod tests {
     use serde_json::json;
 
     use crate::recipe::{Colour, Fit, Flip, Gravity, Hundredths, Quality, Rotate, Target};
+
+    #[test]
+    fn the_default_preset_is_made_where_nothing_else_is_asked_for() {
+        let web = Recipe::new(vec![Rendition::named("thumb")]).unwrap();
+        let presets = BTreeMap::from([("web".to_owned(), web)]);
+        let count = |preset: Option<&str>, info, placeholder| {
+            let arguments = RecipeArguments {
+                preset: preset.map(str::to_owned),
+                renditions: Vec::new(),
+                placeholder,
+                info,
+            };
+            let recipe = arguments.recipe(&presets).map_err(|_| "refused")?;
+            assert_eq!((recipe.info(), recipe.placeholder()), (info, placeholder));
+            Ok::<_, &str>(recipe.renditions().len())
+        };
+        assert_eq!(count(None, false, None), Ok(1));
+        assert_eq!(count(None, true, None), Ok(0));
+        assert_eq!(count(None, false, Some(Placeholder::Blurhash)), Ok(0));
+        assert_eq!(count(Some("web"), true, Some(Placeholder::Dominant)), Ok(1));
+        assert_eq!(count(Some("none"), true, None), Err("refused"));
+    }
 
     #[test]
     fn a_rendition_is_read() {

@@ -8,7 +8,7 @@ use comfy_table::{ContentArrangement, Table};
 
 use super::Failure;
 use crate::event;
-use crate::verdict::{Reason, Report, Stored};
+use crate::verdict::{Reason, Report, Status, Stored};
 
 /// A plain table: columns in line, nothing around them.
 pub(super) fn table(columns: &[&str]) -> Table {
@@ -77,6 +77,19 @@ pub(super) fn tail(text: &str, most: usize) -> String {
 
 /// What is to be said of a verdict in one cell: what was made, or why nothing was.
 pub(super) fn detail(report: &Report) -> String {
+    if report.renditions.is_empty() && report.status == Status::Converted {
+        let size = report
+            .width
+            .zip(report.height)
+            .map(|(width, height)| format!("{width}×{height}"));
+        let format = report.format.map(|format| format.to_string());
+        let preview = report.placeholder.as_ref().map(|preview| preview.as_str().to_owned());
+        return [format, size, preview]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" ");
+    }
     if report.renditions.is_empty() {
         return harmless(report.detail.as_deref().unwrap_or_default(), 90);
     }

@@ -23,6 +23,7 @@ use crate::broker::Lane;
 use crate::clock;
 use crate::config::{Address, Config};
 use crate::job::{Body, Source, check_name};
+use crate::recipe::Recipe;
 use crate::store::{Access, Store};
 use crate::verdict::{Report, Status};
 
@@ -93,7 +94,7 @@ impl Submit {
                     continue;
                 }
             };
-            let body = self.body(key, recipe.clone().into());
+            let body = self.body(key, &recipe);
             let json = serde_json::to_vec(&body).map_err(Failure::other)?;
             if let Err(error) = desk.hand_in(&body.job, json, self.lane).await {
                 // The others would fare no better.
@@ -122,7 +123,7 @@ impl Submit {
         }
     }
 
-    fn body(&self, key: String, renditions: Vec<crate::recipe::Rendition>) -> Body {
+    fn body(&self, key: String, recipe: &Recipe) -> Body {
         Body {
             job: uuid::Uuid::now_v7().to_string(),
             tenant: self.tenant.clone(),
@@ -132,8 +133,10 @@ impl Submit {
                 sha256: None,
                 bytes: None,
             },
-            renditions: Some(renditions),
+            renditions: Some(recipe.renditions().to_vec()),
             preset: None,
+            placeholder: recipe.placeholder(),
+            info: recipe.info(),
             metadata: Value::Null,
         }
     }

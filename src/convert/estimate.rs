@@ -9,6 +9,7 @@ use super::encode::keeps_alpha;
 use super::encode::search::buffer;
 use super::encode::webp::TOKEN_PIXELS;
 use super::orientation::Orientation;
+use super::placeholder;
 use super::preflight::Headers;
 use super::transform::{blur, is_filtered, may_premultiply, resizes, sharpen};
 use crate::format::Format;
@@ -22,8 +23,11 @@ const FIXED: u64 = 1 << 20;
 pub(super) fn peak(headers: &Headers, recipe: &Recipe) -> u64 {
     let (width, height) = headers.displayed();
     let master = headers.pixels() * headers.channels;
+    if recipe.needs_no_pixels() {
+        return FIXED;
+    }
     let premultiplied = may_premultiply(recipe.renditions(), headers);
-    let last = recipe.renditions().len() - 1;
+    let last = recipe.renditions().len().saturating_sub(1);
     let each = recipe.renditions().iter().enumerate().map(|(index, rendition)| {
         let step = Step::of(headers, rendition, &rendition.geometry(width, height), premultiplied);
         let encoding = step.result + step.encoder;
@@ -32,7 +36,11 @@ pub(super) fn peak(headers: &Headers, recipe: &Recipe) -> u64 {
         let beside = if index == last && !shared { 0 } else { master };
         u64::max(master + step.scratch, beside + encoding)
     });
-    each.fold(headers.decode_bytes, u64::max) + FIXED
+    let small = recipe.placeholder().map_or(0, |_| {
+        let rendition = placeholder::rendition();
+        master + Step::of(headers, &rendition, &rendition.geometry(width, height), premultiplied).scratch
+    });
+    each.fold(headers.decode_bytes.max(small), u64::max) + FIXED
 }
 
 /// One rendition's needs beside the master.

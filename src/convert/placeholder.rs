@@ -82,6 +82,9 @@ mod tests {
         let (r, g, b, alpha) = thumbhash::thumb_hash_to_average_rgba(&hash).unwrap();
         assert!((1.7..2.4).contains(&ratio), "{ratio}");
         let near = [(r, 200.0), (g, 40.0), (b, 20.0), (alpha, 255.0)];
-        assert!(near.iter().all(|(seen, wanted)| (seen * 255.0 - wanted).abs() < 9.0), "{near:?}");
+        assert!(
+            near.iter().all(|(seen, wanted)| (seen * 255.0 - wanted).abs() < 9.0),
+            "{near:?}"
+        );
     }
 }

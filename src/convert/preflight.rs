@@ -12,10 +12,13 @@ mod bytes;
 mod exif;
 mod gif;
 mod inflate;
+mod info;
 mod jpeg;
 mod png;
 mod tiff;
 mod webp;
+
+pub(super) use info::read as info;
 
 use crate::convert::orientation::Orientation;
 use crate::format::Format;

@@ -1,5 +1,6 @@
 //! The whole conversion, from uploads made on the spot to renditions that are read back.
 
+mod told;
 mod wishes;
 
 use jpeg_encoder::{ColorType, SamplingFactor};
@@ -11,8 +12,8 @@ use crate::recipe::{Colour, Fit, Target};
 
 fn outcome(upload: &[u8], recipe: &Recipe) -> Result<(Vec<Made>, Vec<u8>), Failure> {
     let mut output = Vec::new();
-    let made = convert(upload, recipe, &Limits::default(), &mut |_| {}, &mut output)?;
-    Ok((made, output))
+    let product = convert(upload, recipe, &Limits::default(), &mut |_| {}, &mut output)?;
+    Ok((product.made, output))
 }
 
 /// The output for an upload that must convert.
@@ -363,7 +364,7 @@ fn several_renditions_share_one_decode() {
         &mut |phase| phases.push(phase),
         &mut output,
     );
-    let made = made.unwrap();
+    let made = made.unwrap().made;
     assert_eq!(phases.iter().filter(|&&phase| phase == Phase::Decode).count(), 1);
     assert_eq!(phases[..3], [Phase::Decode, Phase::Transform, Phase::Encode]);
     assert_eq!(phases.len(), 7);

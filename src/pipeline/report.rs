@@ -33,6 +33,8 @@ fn bare(worker: &Worker, job: &str, tenant: &str, status: Status) -> Report {
         width: None,
         height: None,
         frames: None,
+        placeholder: None,
+        info: None,
         renditions: Vec::new(),
         cpu_ms: None,
         wall_ms: None,
@@ -59,6 +61,8 @@ fn with_looks(report: Report, looks: &Looks) -> Report {
         width: looks.width,
         height: looks.height,
         frames: looks.frames,
+        placeholder: looks.placeholder.clone(),
+        info: looks.info,
         ..report
     }
 }

@@ -87,7 +87,9 @@ mod tests {
             let preview = Preview::try_from(text.to_owned()).unwrap();
             assert!(kind.admits(&preview), "{text}");
             // A thumbhash may have the letters of a blurhash, and nothing else is taken for another kind.
-            let others = kinds.into_iter().filter(|other| *other != kind && kind != Placeholder::Thumbhash);
+            let others = kinds
+                .into_iter()
+                .filter(|other| *other != kind && kind != Placeholder::Thumbhash);
             others.for_each(|other| assert!(!other.admits(&preview), "{text} as {other:?}"));
         }
     }

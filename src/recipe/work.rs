@@ -4,7 +4,7 @@
 //! measured at that price: JPEG and PNG take up to 1 to encode, lossy WebP 1 to 4 (noise), lossless WebP up to 10.
 #![forbid(unsafe_code)]
 
-use super::{Fit, Gravity, Hundredths, Quality, Rendition};
+use super::{Fit, Gravity, Hundredths, Quality, Recipe, Rendition};
 use crate::format::Format;
 
 /// Most encodings of one rendition that `max_bytes` may take.
@@ -15,8 +15,20 @@ const TRIES_WORK: u64 = 128_000_000;
 pub const SAMPLE: u64 = 512 * 512;
 /// Encodings of that sample.
 const SAMPLE_TRIES: u64 = 7;
-/// Pixels that `attention` looks at.
+/// Pixels that `attention` looks at, and what a placeholder costs.
 const GLANCE: u64 = 128 * 128 * 16;
+
+impl Recipe {
+    /// The work after decoding, for an upload of this format and size as displayed.
+    pub fn work(&self, source: Format, width: u32, height: u32) -> u64 {
+        let glance = if self.placeholder().is_some() { GLANCE } else { 0 };
+        let each = self
+            .renditions()
+            .iter()
+            .map(|rendition| rendition.work(source, width, height));
+        each.fold(glance, u64::saturating_add)
+    }
+}
 
 impl Rendition {
     /// The work after decoding, for an upload of this format and size as displayed.

@@ -5,12 +5,12 @@
 use std::io::{self, Write};
 use std::process::exit;
 
-use crate::convert::{self, Failure};
+use crate::convert::{self, Failure, Product};
 use crate::recipe::Recipe;
 use crate::sandbox::drill::{self, Drill};
 use crate::sandbox::layers;
 use crate::sandbox::limits::{Limits, PREFLIGHT_MEMORY};
-use crate::sandbox::protocol::{Declaration, FromChild, MAX_TO_CHILD, Order, Task, ToChild};
+use crate::sandbox::protocol::{Declaration, Found, FromChild, MAX_TO_CHILD, Order, Task, ToChild};
 use crate::sandbox::sys::{self, heap};
 
 /// The argument that makes this program a child. It means nothing without the three descriptors.
@@ -76,7 +76,12 @@ fn serve(recipe: &Recipe, limits: &Limits) -> FromChild {
         &mut output,
     );
     match made.and_then(|made| output.flush().map(|()| made).map_err(Failure::Output)) {
-        Ok(made) => FromChild::Done(made),
+        Ok(Product { made, found }) => {
+            if found != Found::default() {
+                say(&FromChild::Found(found));
+            }
+            FromChild::Done(made)
+        }
         Err(Failure::Refused(refusal)) => FromChild::Refused(refusal),
         Err(Failure::OutOfMemory) => out_of_memory(),
         Err(Failure::Output(error)) => last_words("output", &error),

@@ -138,7 +138,7 @@ impl Limits {
     /// The grant for a declared upload, or the refusal where a limit forbids it.
     ///
     /// The child has checked the same limits; it is not believed, so the supervisor checks them again.
-    /// CPU time follows the megapixels of work: those decoded, and those encoded times what their encoder costs ([`encoding_work`]).
+    /// CPU time follows the megapixels of work: those decoded, and those encoded times what their encoder costs ([`Recipe::work`]).
     pub fn grant(&self, declared: &Declaration, recipe: &Recipe) -> Result<Grant, Refusal> {
         let pixels = u64::from(declared.width) * u64::from(declared.height);
         if pixels > self.pixels {
@@ -202,14 +202,7 @@ impl Limits {
 /// Pixels of work: those of a frame to decode, and those to encode.
 fn work(declared: &Declaration, recipe: &Recipe) -> u64 {
     let pixels = u64::from(declared.width) * u64::from(declared.height);
-    pixels.saturating_add(encoding_work(declared, recipe))
-}
-
-/// Work on the renditions; what each costs is in `recipe/work.rs`.
-fn encoding_work(declared: &Declaration, recipe: &Recipe) -> u64 {
-    let each = recipe.renditions().iter();
-    let work = each.map(|rendition| rendition.work(declared.format, declared.width, declared.height));
-    work.fold(0, u64::saturating_add)
+    pixels.saturating_add(recipe.work(declared.format, declared.width, declared.height))
 }
 
 /// Sizes to the byte. [`ByteSize`] itself writes one decimal, so that a child would be held to 1.2 GiB where 1200 MiB are meant.

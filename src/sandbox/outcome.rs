@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::sandbox::limits::Grant;
-use crate::sandbox::protocol::{Declaration, Made, MemoryRecord, Phase};
+use crate::sandbox::protocol::{Declaration, Found, Made, MemoryRecord, Phase};
 use crate::verdict::{Exceeded, Reason, Refusal};
 
 /// All that is known of an attempt once its child is gone.
@@ -21,6 +21,8 @@ pub struct Facts {
     pub overruled: Option<Refusal>,
     /// What it declared is over a ceiling of policy, within the limits.
     pub declined: Option<Exceeded>,
+    /// What it found beside renditions.
+    pub found: Found,
     /// What its headers declared.
     pub declared: Option<Declaration>,
     /// The phase it last said it was in.

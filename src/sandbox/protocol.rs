@@ -7,7 +7,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::format::Format;
-use crate::recipe::Recipe;
+use crate::info::Info;
+use crate::recipe::{Preview, Recipe};
 use crate::sandbox::drill::Drill;
 use crate::sandbox::layers::{LayerReport, Policy};
 use crate::sandbox::limits::{Grant, Limits};
@@ -64,6 +65,8 @@ pub enum FromChild {
     Phase(Phase),
     /// The upload is not acceptable.
     Refused(Refusal),
+    /// What was asked for beside renditions; said before DONE, where it was.
+    Found(Found),
     /// Renditions are written, in the order of the recipe.
     Done(Vec<Made>),
     /// It panicked, with this message.
@@ -188,6 +191,27 @@ pub struct Made {
     pub quality: Option<u8>,
 }
 
+/// What a recipe asks for beside renditions: of fixed shapes and bounded lengths, for it is told to others as it comes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Found {
+    /// The placeholder.
+    pub placeholder: Option<Preview>,
+    /// Facts from the headers.
+    pub info: Option<Info>,
+}
+
+impl Found {
+    /// Whether this is what the recipe asks for, and nothing else.
+    pub fn answers(&self, recipe: &Recipe) -> bool {
+        let placeholder = match (recipe.placeholder(), &self.placeholder) {
+            (Some(kind), Some(preview)) => kind.admits(preview),
+            (kind, preview) => kind.is_none() && preview.is_none(),
+        };
+        placeholder && recipe.info() == self.info.is_some()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,6 +236,9 @@ mod tests {
             r#"{"sudo":1}"#,
             r#"{"phase":"party"}"#,
             r#"{"ready":[1]}"#,
+            r#"{"found":{"placeholder":"<script>","info":null}}"#,
+            r#"{"found":{"placeholder":null,"info":{"alpha":true,"colour":"rgb","captured":"yesterday"}}}"#,
+            r#"{"found":{"placeholder":null,"info":{"alpha":true,"colour":"rgb","captured":null,"owner":"x"}}}"#,
             "[]",
             "null",
             "{}",

@@ -20,7 +20,7 @@ use crate::sandbox::host::{self, Load};
 use crate::sandbox::layers::{LayerReport, Policy};
 use crate::sandbox::limits::{Ceiling, Limits};
 use crate::sandbox::outcome::{Facts, Host, Outcome, OutputCheck, Said, Start, judge};
-use crate::sandbox::protocol::{FromChild, Order, Task, ToChild};
+use crate::sandbox::protocol::{Found, FromChild, Order, Task, ToChild};
 use crate::sandbox::{child, control, sys};
 
 mod output;
@@ -144,7 +144,10 @@ impl Sandbox {
         let load = Load::now();
         let allowed = self.limits.output.as_u64();
         ran.facts.output = match (&ran.facts.said, &ran.facts.declared) {
-            (Said::Done(made), Some(declared)) => output::check(&output, made, &recipe, declared, allowed),
+            (Said::Done(made), Some(declared)) => match ran.facts.found.answers(&recipe) {
+                true => output::check(&output, made, &recipe, declared, allowed),
+                false => OutputCheck::Bad("what was found is not what was asked for".to_owned()),
+            },
             // Where the kernel's limit is left out, this is what still tells that there was too much.
             _ => output::check_length(&output, allowed),
         };
@@ -236,6 +239,7 @@ impl Facts {
             overruled: None,
             declined: None,
             declared: None,
+            found: Found::default(),
             phase: Phase::Preflight,
             memory_record: None,
             end: End::Exited(0),

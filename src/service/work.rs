@@ -222,8 +222,10 @@ impl Service {
             job: job.job.clone(),
             tenant: job.tenant.clone(),
             source: job.source.clone(),
-            renditions: Some(job.recipe.clone().into()),
+            renditions: Some(job.recipe.renditions().to_vec()),
             preset: None,
+            placeholder: job.recipe.placeholder(),
+            info: job.recipe.info(),
             metadata: job.metadata.clone(),
         };
         let body = serde_json::to_vec(&body).map_err(|error| BrokerError {

@@ -39,6 +39,77 @@ fn a_photo_is_converted_and_known_the_second_time() {
 }
 
 #[test]
+fn what_is_told_without_a_rendition_is_told_again() {
+    let world = World::new();
+    let photo = fixture("valid/photos/coffee_orientation_6.jpg");
+    let arguments = ["convert", "--json", "--info", "--placeholder", "blurhash", &photo];
+    let first = world.json(&arguments).remove(0);
+    assert_eq!(
+        (&first["status"], &first["repeat"]),
+        (&json!("converted"), &json!(false))
+    );
+    assert_eq!((&first["renditions"], &first["width"]), (&json!([]), &json!(600)));
+    assert_eq!(
+        (&first["info"]["alpha"], &first["info"]["colour"]),
+        (&json!(false), &json!("rgb"))
+    );
+    assert_eq!(first["placeholder"].as_str().unwrap().len(), 28);
+
+    let second = world.json(&arguments).remove(0);
+    assert_eq!(second["repeat"], json!(true));
+    assert_eq!(
+        (&second["info"], &second["placeholder"]),
+        (&first["info"], &first["placeholder"])
+    );
+    // Renditions of the same upload are another recipe, and tell nothing that was not asked for.
+    let plain = world.json(&["convert", "--json", &photo]).remove(0);
+    assert_eq!((&plain["repeat"], &plain["info"]), (&json!(false), &Value::Null));
+}
+
+#[test]
+fn a_crop_outside_the_picture_is_the_jobs_fault() {
+    let world = World::new();
+    let photo = fixture("valid/photos/rocket.bmp");
+    let rendition = "name=a,crop.x=100000,crop.width=1,crop.height=1";
+    let refused = world.run(&["convert", "--json", "--rendition", rendition, &photo]);
+    assert_eq!(refused.status.code(), Some(1));
+    let refused = &lines(&refused)[0];
+    assert_eq!(
+        (&refused["status"], &refused["reason"]),
+        (&json!("rejected"), &json!("invalid-job"))
+    );
+    assert!(
+        refused["detail"].as_str().unwrap().contains("renditions[0].crop"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn the_quality_that_was_found_is_told() {
+    let world = World::new();
+    let photo = fixture("valid/photos/astronaut_baseline.jpg");
+    let renditions = [
+        "name=fit,format=webp,width=400,max_bytes=9000",
+        "name=auto,format=jpeg,width=400,quality=auto,sharpen=0.5",
+        "name=soft,format=jpeg,width=200,height=100,fit=cover,gravity=attention,blur=8",
+        "name=png,format=png,width=40,rotate=90",
+    ];
+    let wishes = renditions.iter().flat_map(|rendition| ["--rendition", rendition]);
+    let arguments: Vec<&str> = ["convert", "--json"]
+        .into_iter()
+        .chain(wishes)
+        .chain([photo.as_str()])
+        .collect();
+    let report = world.json(&arguments).remove(0);
+    let made = report["renditions"].as_array().unwrap();
+    assert!(made[0]["bytes"].as_u64().unwrap() <= 9000, "{made:?}");
+    assert!((10..80).contains(&made[0]["quality"].as_u64().unwrap()), "{made:?}");
+    assert!((40..=95).contains(&made[1]["quality"].as_u64().unwrap()), "{made:?}");
+    assert_eq!((&made[2]["quality"], &made[2]["height"]), (&json!(80), &json!(100)));
+    assert_eq!((&made[3]["quality"], &made[3]["height"]), (&Value::Null, &json!(40)));
+}
+
+#[test]
 fn renditions_that_are_gone_are_made_again() {
     let world = World::new();
     let photo = fixture("valid/photos/rocket.bmp");

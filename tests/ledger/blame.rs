@@ -34,8 +34,8 @@ pub async fn an_exact_trip_convicts_at_once(world: &dyn World) {
         ("test: 9 seen, 8 allowed", Some("ab/bomb"))
     );
     assert_eq!(
-        (entry.looks, &entry.epoch, &entry.recipe),
-        (end.looks, &epoch(), &Some(recipe("thumb")))
+        (&entry.looks, &entry.epoch, &entry.recipe),
+        (&end.looks, &epoch(), &Some(recipe("thumb")))
     );
     assert!(entry.expires.is_some_and(|expires| expires > entry.changed));
     assert_eq!(

@@ -71,7 +71,7 @@ pub async fn renditions_hold_within_a_build(world: &dyn World) {
     };
     assert_eq!(
         (known.status, known.renditions, known.looks),
-        (Status::Converted, vec![stored], end.looks)
+        (Status::Converted, vec![stored], end.looks.clone())
     );
     assert_eq!(known.usage, end.usage);
     let stricter = Epoch {

@@ -179,6 +179,8 @@ pub fn report(job: &str) -> Report {
         width: None,
         height: None,
         frames: None,
+        placeholder: None,
+        info: None,
         renditions: Vec::new(),
         cpu_ms: Some(5),
         wall_ms: Some(9),

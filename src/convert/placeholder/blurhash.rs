@@ -22,7 +22,10 @@ pub(super) fn encode(picture: &Pixels) -> String {
     let factors: Vec<[f64; 3]> = factors.map(|component| factor(picture, component, &linear)).collect();
     let (mean, others) = (factors[0], &factors[1..]);
 
-    let strongest = others.iter().flatten().fold(0.0, |most: f64, value| most.max(value.abs()));
+    let strongest = others
+        .iter()
+        .flatten()
+        .fold(0.0, |most: f64, value| most.max(value.abs()));
     let range = (strongest * 166.0 - 0.5).floor().clamp(0.0, 82.0) as u32;
     let mut hash = String::with_capacity(4 + 2 * factors.len());
     push(&mut hash, across - 1 + (down - 1) * 9, 1);
@@ -57,12 +60,20 @@ fn factor(picture: &Pixels, (x, y): (u32, u32), linear: &[f64]) -> [f64; 3] {
 
 fn linear(level: u32) -> f64 {
     let value = f64::from(level) / 255.0;
-    if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+    if value <= 0.04045 {
+        value / 12.92
+    } else {
+        ((value + 0.055) / 1.055).powf(2.4)
+    }
 }
 
 fn level(linear: f64) -> u32 {
     let value = linear.clamp(0.0, 1.0);
-    let level = if value <= 0.003_130_8 { value * 12.92 } else { 1.055 * value.powf(1.0 / 2.4) - 0.055 };
+    let level = if value <= 0.003_130_8 {
+        value * 12.92
+    } else {
+        1.055 * value.powf(1.0 / 2.4) - 0.055
+    };
     (level * 255.0 + 0.5) as u32
 }
 
@@ -101,7 +112,17 @@ mod tests {
     #[test]
     fn hashes_are_those_of_the_reference() {
         assert_eq!(hash(32, 32, |_, _| [0; 3]), "L00000fQfQfQfQfQfQfQfQfQfQfQ");
-        assert_eq!(hash(32, 24, |x, y| [(x * 8) as u8, (y * 10) as u8, 128]), "LxH27k2swxX8mHWWjtf7gJfjfQfj");
-        assert_eq!(hash(9, 20, |x, y| if (x + y) % 3 == 0 { [250, 200, 10] } else { [3, 60, 90] }), "TBHnTF~9fQ-ns.fQfQa|fQ-ns.fQ");
+        assert_eq!(
+            hash(32, 24, |x, y| [(x * 8) as u8, (y * 10) as u8, 128]),
+            "LxH27k2swxX8mHWWjtf7gJfjfQfj"
+        );
+        assert_eq!(
+            hash(9, 20, |x, y| if (x + y) % 3 == 0 {
+                [250, 200, 10]
+            } else {
+                [3, 60, 90]
+            }),
+            "TBHnTF~9fQ-ns.fQfQa|fQ-ns.fQ"
+        );
     }
 }

@@ -13,7 +13,9 @@ pub(super) fn of(picture: &Pixels) -> Colour {
     let mut parts = vec![[0_u64; 4]; 1 << (3 * BITS)];
     let (pixels, _) = picture.bytes.as_chunks::<4>();
     for &[r, g, b, alpha] in pixels {
-        let index = [r, g, b].into_iter().fold(0, |index, value| index << BITS | usize::from(value >> (8 - BITS)));
+        let index = [r, g, b]
+            .into_iter()
+            .fold(0, |index, value| index << BITS | usize::from(value >> (8 - BITS)));
         let weighed = [r, g, b, 1].map(|value| u64::from(value) * u64::from(alpha));
         for (sum, value) in parts[index].iter_mut().zip(weighed) {
             *sum += value;
@@ -22,7 +24,7 @@ pub(super) fn of(picture: &Pixels) -> Colour {
     // Of parts that are equally full, the first: the darkest.
     let fullest = parts.iter().rev().max_by_key(|sums| sums[3]);
     match fullest {
-        Some(&[r, g, b, weight @ 1..]) => Colour::opaque([r, g, b].map(|sum| (sum / weight) as u8)),
+        Some(&[r, g, b, weight @ 1..=u64::MAX]) => Colour::opaque([r, g, b].map(|sum| (sum / weight) as u8)),
         _ => Colour::default(),
     }
 }

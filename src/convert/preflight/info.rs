@@ -49,7 +49,7 @@ pub(in crate::convert) fn read(upload: &[u8], headers: &Headers) -> Info {
         Format::Tiff => {
             let (colour, alpha) = tiff(upload);
             Info {
-                alpha,
+                alpha: alpha.unwrap_or(plain.alpha),
                 colour,
                 captured: exif::captured(upload),
             }
@@ -133,13 +133,13 @@ fn is_transparent(upload: &[u8]) -> bool {
     false
 }
 
-/// Colours and alpha by the first directory.
-fn tiff(upload: &[u8]) -> (ColourModel, bool) {
+/// Colours by the first directory, and alpha, where it says what its extra samples are.
+fn tiff(upload: &[u8]) -> (ColourModel, Option<bool>) {
     let colour = match exif::short(upload, 262) {
         Some(0 | 1) => ColourModel::Grey,
         Some(5) => ColourModel::Cmyk,
         _ => ColourModel::Rgb,
     };
-    // Extra samples: 1 and 2 are alpha, 0 is something else.
-    (colour, matches!(exif::short(upload, 338), Some(1 | 2)))
+    // 1 and 2 are alpha, 0 is something else.
+    (colour, exif::short(upload, 338).map(|kind| matches!(kind, 1 | 2)))
 }

@@ -122,7 +122,7 @@ fn charged(present: Option<Entry>, run: &Run, charge: &Charge, now: i64) -> Entr
     entry.detail.clone_from(&charge.detail);
     entry.specimen = charge.specimen.clone().or(entry.specimen);
     if charge.looks != Looks::default() {
-        entry.looks = charge.looks;
+        entry.looks = charge.looks.clone();
     }
     entry
 }

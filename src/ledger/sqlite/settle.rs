@@ -115,7 +115,7 @@ fn charge_for(ending: &Ending, reason: Reason) -> Charge {
         reason,
         scope: scope(ending),
         detail: detail(&ending.outcome),
-        looks: ending.looks,
+        looks: ending.looks.clone(),
         specimen: ending.specimen.clone(),
         evidence: ending.evidence.clone(),
     }

@@ -20,6 +20,7 @@ fn good() -> Facts {
         overruled: None,
         declined: None,
         declared: None,
+        found: Found::default(),
         phase: Phase::Encode,
         memory_record: None,
         end: End::Exited(0),

@@ -22,7 +22,7 @@ use crate::sandbox::{host, limits, sys};
 /// How often the child's clocks are read: the precision of the CPU grant.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Most packets of one child: an honest one says READY, what it declares, a phase or two for each rendition, and its last word.
+/// Most packets of one child: an honest one says READY, what it declares, a phase or two for each rendition, what it found, and its last word.
 /// One that says more has no use for it, and the supervisor has none for listening until the CPU time is over.
 const MOST_PACKETS: u32 = 256;
 
@@ -198,6 +198,7 @@ impl Run<'_> {
             (Turn::Preflight, FromChild::Declared(declared)) => self.consider(declared),
             (Turn::Granted, FromChild::Phase(phase)) => facts.phase = phase,
             (Turn::Preflight | Turn::Granted, FromChild::Refused(refusal)) => self.last_word(Said::Refused(refusal)),
+            (Turn::Granted, FromChild::Found(found)) => facts.found = found,
             (Turn::Granted, FromChild::Done(made)) => self.last_word(Said::Done(made)),
             (Turn::Preflight | Turn::Granted, FromChild::Panicked(message)) => facts.said = Said::Panicked(message),
             (Turn::Granted, word @ (FromChild::Held(_) | FromChild::Escaped(_))) => {
