@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use crate::digest::{Digest, Hasher};
-use crate::format::Format;
+use crate::format::{Format, Formats, unread};
 use crate::job::Source;
 use crate::verdict::{Reason, Refusal};
 
@@ -23,6 +23,8 @@ pub struct Upload {
     pub digest: Digest,
     /// The format that its magic bytes promise.
     pub format: Option<Format>,
+    /// Why it is not read, where its magic bytes promise no format.
+    pub unread: &'static str,
 }
 
 /// Why an upload cannot be had.
@@ -101,6 +103,7 @@ pub fn fetch(mut source: File, name: &str, most: u64, staging: &Path) -> Result<
         bytes,
         digest: hasher.finish(),
         format: Format::sniff(&head),
+        unread: unread(&head),
     })
 }
 
@@ -121,24 +124,22 @@ impl Upload {
         }
     }
 
-    /// What can be refused without a child: no bytes, or magic bytes of nothing that is read.
-    pub fn refusal(&self) -> Option<Refusal> {
+    /// What can be refused without a child: no bytes, magic bytes of nothing that is read, or of a format that is off.
+    pub fn refusal(&self, formats: &Formats) -> Option<Refusal> {
         if self.bytes == 0 {
             return Some(Refusal::new(Reason::Empty, "the upload has no bytes"));
         }
-        if self.format.is_none() {
-            return Some(Refusal::new(
-                Reason::UnsupportedFormat,
-                "its magic bytes are those of no format that is read",
-            ));
+        match self.format {
+            None => Some(Refusal::new(Reason::UnsupportedFormat, self.unread)),
+            Some(format) => formats.refusal(format),
         }
-        None
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::Switch;
     use std::fs;
 
     fn fetched(bytes: &[u8], most: u64) -> Result<Upload, FetchError> {
@@ -153,7 +154,7 @@ mod tests {
         let upload = fetched(b"GIF89a...", 100).unwrap();
         assert_eq!((upload.bytes, upload.format), (9, Some(Format::Gif)));
         assert_eq!(upload.digest, Digest::of(b"GIF89a..."));
-        assert_eq!(upload.refusal(), None);
+        assert_eq!(upload.refusal(&Formats::default()), None);
     }
 
     #[test]
@@ -165,11 +166,20 @@ mod tests {
 
     #[test]
     fn empty_and_unknown_are_refused_without_a_child() {
-        assert_eq!(fetched(b"", 9).unwrap().refusal().unwrap().reason, Reason::Empty);
-        assert_eq!(
-            fetched(b"hello", 9).unwrap().refusal().unwrap().reason,
-            Reason::UnsupportedFormat
-        );
+        let refusal = |bytes| fetched(bytes, 9).unwrap().refusal(&Formats::default()).unwrap();
+        assert_eq!(refusal(b"").reason, Reason::Empty);
+        assert_eq!(refusal(b"hello").reason, Reason::UnsupportedFormat);
+    }
+
+    #[test]
+    fn a_format_that_is_off_is_refused_without_a_child() {
+        let formats = Formats {
+            gif: Switch::Off,
+            ..Formats::default()
+        };
+        let refusal = fetched(b"GIF89a", 9).unwrap().refusal(&formats).unwrap();
+        assert_eq!(refusal.reason, Reason::UnsupportedFormat);
+        assert!(refusal.detail.contains("limits.formats.gif"), "{refusal}");
     }
 
     #[test]

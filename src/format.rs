@@ -1,8 +1,14 @@
-//! Image formats, told apart by their magic bytes alone; names and declared content types are never believed.
+//! Image formats, told apart by their first bytes alone; names and declared content types are never believed.
+
+mod magic;
+mod switches;
 
 use serde::{Deserialize, Serialize};
 
-/// A format that can be read. The child decodes it; the supervisor only compares magic bytes.
+pub use magic::unread;
+pub use switches::{Formats, Switch};
+
+/// A format that can be read. The child decodes it; the supervisor only looks at the first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
@@ -18,24 +24,34 @@ pub enum Format {
     Bmp,
     /// TIFF 6.0, both byte orders.
     Tiff,
+    /// Windows icons and cursors.
+    Ico,
+    /// QOI 1.0.
+    Qoi,
+    /// Netpbm: PBM, PGM and PPM (P1 to P6), and PAM (P7).
+    Pnm,
 }
 
 impl Format {
-    /// How many leading bytes [`Format::sniff`] looks at.
-    pub const MAGIC_BYTES: usize = 16;
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Jpeg,
+        Self::Png,
+        Self::Gif,
+        Self::Webp,
+        Self::Bmp,
+        Self::Tiff,
+        Self::Ico,
+        Self::Qoi,
+        Self::Pnm,
+    ];
 
-    /// The format whose magic bytes `head` starts with.
+    /// How many leading bytes [`Format::sniff`] looks at.
+    pub const MAGIC_BYTES: usize = 64;
+
+    /// The format whose magic bytes `head` starts with. What it is none of, [`unread`] names.
     pub fn sniff(head: &[u8]) -> Option<Self> {
-        let webp = |head: &[u8]| head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP");
-        match head {
-            [0xff, 0xd8, 0xff, ..] => Some(Self::Jpeg),
-            [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some(Self::Png),
-            [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(Self::Gif),
-            [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => Some(Self::Tiff),
-            [b'B', b'M', ..] => Some(Self::Bmp),
-            _ if webp(head) => Some(Self::Webp),
-            _ => None,
-        }
+        magic::sniff(head)
     }
 
     /// Lower-case name, as in messages.
@@ -47,6 +63,9 @@ impl Format {
             Self::Webp => "webp",
             Self::Bmp => "bmp",
             Self::Tiff => "tiff",
+            Self::Ico => "ico",
+            Self::Qoi => "qoi",
+            Self::Pnm => "pnm",
         }
     }
 
@@ -62,28 +81,5 @@ impl Format {
 impl std::fmt::Display for Format {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn magic_bytes_decide() {
-        let cases: [(&[u8], Option<Format>); 9] = [
-            (b"\xff\xd8\xff\xe0", Some(Format::Jpeg)),
-            (b"\x89PNG\r\n\x1a\n", Some(Format::Png)),
-            (b"GIF89a", Some(Format::Gif)),
-            (b"RIFF\x04\x00\x00\x00WEBP", Some(Format::Webp)),
-            (b"RIFF\x04\x00\x00\x00WAVE", None),
-            (b"BM", Some(Format::Bmp)),
-            (b"MM\x00\x2a", Some(Format::Tiff)),
-            (b"<svg", None),
-            (b"", None),
-        ];
-        for (head, format) in cases {
-            assert_eq!(Format::sniff(head), format, "{head:?}");
-        }
     }
 }

@@ -104,7 +104,8 @@ impl Worker {
                 return Err(Retry::Store(error.to_string()));
             }
         };
-        if let Some(refusal) = upload.contradicts(&job.source).or_else(|| upload.refusal()) {
+        let formats = &self.sandbox.limits.formats;
+        if let Some(refusal) = upload.contradicts(&job.source).or_else(|| upload.refusal(formats)) {
             return Ok(self.ended(report::refused(self, job, &upload, &refusal)));
         }
 

@@ -72,15 +72,27 @@ fn path_of(name: &str) -> Result<Vec<String>, String> {
         Some(Value::Table(keys)) if section == "stores" || keys.contains_key(key) => {
             Ok(vec![section.to_owned(), key.to_owned()])
         }
+        // A table within a section: the switches of formats.
+        Some(Value::Table(keys)) if within(keys, key).is_some() => {
+            let (table, key) = within(keys, key).unwrap_or_default();
+            Ok([section, table, key].map(str::to_owned).to_vec())
+        }
         _ => {
             let all = known.iter().flat_map(|(section, value)| match value {
-                Value::Table(keys) => keys.keys().map(|key| format!("{section}_{key}")).collect(),
+                Value::Table(keys) => names(section, keys),
                 _ => vec![section.clone()],
             });
             let nearest = nearest(&lower, all).map(|key| format!("; did you mean {PREFIX}{}?", key.to_uppercase()));
             Err(format!("is no setting{}", nearest.unwrap_or_default()))
         }
     }
+}
+
+/// `formats_svg` is `formats`, `svg`, where the first is a table that has the second.
+fn within<'a>(keys: &Table, key: &'a str) -> Option<(&'a str, &'a str)> {
+    let (table, key) = key.split_once('_')?;
+    let inner = keys.get(table)?.as_table()?;
+    inner.get(key).is_some_and(Value::is_str).then_some((table, key))
 }
 
 /// Of tenants, only the default can be set: names have capitals and punctuation that a variable cannot carry.
@@ -97,6 +109,15 @@ fn tenant_path(key: &str) -> Result<Vec<String>, String> {
             "is no setting; {PREFIX}TENANTS_DEFAULT_… sets the limits of all tenants, those of one are set in the file, [tenants.NAME]"
         )),
     }
+}
+
+/// The settings of a section, those of a table within it too.
+fn names(section: &str, keys: &Table) -> Vec<String> {
+    let of_key = |(key, value): (&String, &Value)| match value {
+        Value::Table(inner) => inner.keys().map(|name| format!("{section}_{key}_{name}")).collect(),
+        _ => vec![format!("{section}_{key}")],
+    };
+    keys.iter().flat_map(of_key).collect()
 }
 
 fn put(table: &mut Table, path: &[String], value: Value) {

@@ -1,6 +1,7 @@
 //! Files that are right, files that are wrong, and what is said of them.
 
 use super::*;
+use crate::format::Switch;
 
 fn wrong(text: &str) -> String {
     Config::parse(text, "lazaret.toml", Vec::new()).unwrap_err().to_string()
@@ -30,8 +31,15 @@ fn the_example_is_the_default_and_has_every_key() {
             }
             continue;
         }
-        for key in keys.keys().filter(|_| section != "presets") {
-            assert!(EXAMPLE.contains(&format!("\n{key} = ")), "[{section}] {key}");
+        for (key, value) in keys.iter().filter(|_| section != "presets") {
+            let Some(inner) = value.as_table() else {
+                assert!(EXAMPLE.contains(&format!("\n{key} = ")), "[{section}] {key}");
+                continue;
+            };
+            assert!(EXAMPLE.contains(&format!("\n[{section}.{key}]")), "[{section}.{key}]");
+            for name in inner.keys() {
+                assert!(EXAMPLE.contains(&format!("\n{name} = ")), "[{section}.{key}] {name}");
+            }
         }
     }
 }
@@ -126,6 +134,20 @@ fn the_environment_wins() {
         with("STORES_PHOTOS", "file:/p").unwrap().stores["photos"].to_string(),
         "file:/p"
     );
+}
+
+#[test]
+fn formats_are_switched_off_by_name() {
+    let off = Config::parse("[limits.formats]\ntiff = \"off\"\n", "lazaret.toml", Vec::new()).unwrap();
+    assert_eq!(off.limits.formats.tiff, Switch::Off);
+    assert_eq!(with("LIMITS_FORMATS_TIFF", "off").unwrap(), off);
+    assert_eq!(
+        wrong("[limits.formats]\ntifff = \"off\"\n"),
+        "lazaret.toml:2:1: unknown key `tifff`; did you mean `tiff`?"
+    );
+    assert!(wrong("[limits.formats]\ntiff = \"maybe\"\n").contains("maybe"));
+    let error = with("LIMITS_FORMATS_TIFFF", "off").unwrap_err().to_string();
+    assert!(error.ends_with("did you mean LAZARET_LIMITS_FORMATS_TIFF?"), "{error}");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! headers said has been fooled, or has fooled us; either way the file is refused.
 #![forbid(unsafe_code)]
 
+mod ico;
 mod jpeg;
 mod samples;
 
@@ -13,6 +14,8 @@ use std::io::Cursor;
 use image::codecs::bmp::BmpDecoder;
 use image::codecs::gif::GifDecoder;
 use image::codecs::png::PngDecoder;
+use image::codecs::pnm::PnmDecoder;
+use image::codecs::qoi::QoiDecoder;
 use image::codecs::tiff::TiffDecoder;
 use image::codecs::webp::WebPDecoder;
 use image::error::LimitErrorKind;
@@ -38,6 +41,9 @@ pub(super) fn decode(upload: &[u8], headers: &Headers, limits: &Limits) -> Resul
         }
         return jpeg::decode(upload, headers, (components, adobe), limits.scans);
     }
+    if let Traits::Icon { start, length, png } = headers.traits {
+        return ico::decode(upload, headers, (start, length), png);
+    }
     let input = Cursor::new(upload);
     match headers.format {
         Format::Png => read(PngDecoder::new(input), headers),
@@ -45,7 +51,9 @@ pub(super) fn decode(upload: &[u8], headers: &Headers, limits: &Limits) -> Resul
         Format::Webp => read(WebPDecoder::new(input), headers),
         Format::Bmp => read(BmpDecoder::new(input), headers),
         Format::Tiff => read(tiff(input), headers),
-        Format::Jpeg => Err(corrupt("a JPEG without its traits")),
+        Format::Qoi => read(QoiDecoder::new(input), headers),
+        Format::Pnm => read(PnmDecoder::new(input), headers),
+        Format::Jpeg | Format::Ico => Err(corrupt("headers without their traits")),
     }
 }
 

@@ -11,17 +11,20 @@ mod bmp;
 mod bytes;
 mod exif;
 mod gif;
+mod ico;
 mod inflate;
 mod info;
 mod jpeg;
 mod png;
+mod pnm;
+mod qoi;
 mod tiff;
 mod webp;
 
 pub(super) use info::read as info;
 
 use crate::convert::orientation::Orientation;
-use crate::format::Format;
+use crate::format::{Format, unread};
 use crate::sandbox::limits::Limits;
 use crate::verdict::{Reason, Refusal};
 
@@ -62,9 +65,33 @@ pub(super) enum Traits {
         /// Whether the end marker was seen.
         ended: bool,
     },
+    /// Of an icon: its largest picture.
+    Icon {
+        /// Where it starts.
+        start: u32,
+        /// Its bytes.
+        length: u32,
+        /// Whether it is a PNG, else a bitmap.
+        png: bool,
+    },
 }
 
 impl Headers {
+    /// Of a still picture of `size`, stored upright, that decodes to `channels` in a heap of `decode_bytes`.
+    fn still(format: Format, (width, height): (u32, u32), channels: u64, decode_bytes: u64) -> Self {
+        Self {
+            format,
+            width,
+            height,
+            frames: 1,
+            largest: 0,
+            orientation: Orientation::UPRIGHT,
+            channels,
+            decode_bytes,
+            traits: Traits::Plain,
+        }
+    }
+
     /// Width and height as displayed.
     pub(super) fn displayed(&self) -> (u32, u32) {
         self.orientation.turn((self.width, self.height))
@@ -101,25 +128,25 @@ pub(super) fn examine(upload: &[u8], limits: &Limits) -> Result<Headers, Refusal
     if upload.is_empty() {
         return Err(Refusal::new(Reason::Empty, "the upload has no bytes"));
     }
-    let read = match Format::sniff(upload) {
-        Some(Format::Jpeg) => jpeg::read,
-        Some(Format::Png) => png::read,
-        Some(Format::Gif) => gif::read,
-        Some(Format::Webp) => webp::read,
-        Some(Format::Bmp) => bmp::read,
-        Some(Format::Tiff) => tiff::read,
-        None => return Err(unsupported(unknown(upload))),
+    let head = upload.get(..Format::MAGIC_BYTES).unwrap_or(upload);
+    let format = Format::sniff(head).ok_or_else(|| unsupported(unread(head)))?;
+    if let Some(refusal) = limits.formats.refusal(format) {
+        return Err(refusal);
+    }
+    let read = match format {
+        Format::Jpeg => jpeg::read,
+        Format::Png => png::read,
+        Format::Gif => gif::read,
+        Format::Webp => webp::read,
+        Format::Bmp => bmp::read,
+        Format::Tiff => tiff::read,
+        Format::Ico => ico::read,
+        Format::Qoi => qoi::read,
+        Format::Pnm => pnm::read,
     };
     let headers = read(upload, limits)?;
     headers.check(limits)?;
     Ok(headers)
-}
-
-fn unknown(upload: &[u8]) -> &'static str {
-    match upload {
-        [b'I', b'I', 43, 0, ..] | [b'M', b'M', 0, 43, ..] => "BigTIFF is not read",
-        _ => "the first bytes are those of no format that is read",
-    }
 }
 
 fn corrupt(detail: impl std::fmt::Display) -> Refusal {

@@ -169,6 +169,73 @@ pub(super) fn bmp(width: u32, height: u32, channels: u32) -> Vec<u8> {
     bytes
 }
 
+/// A QOI of 3 or 4 channels.
+pub(super) fn qoi(width: u32, height: u32, channels: u32) -> Vec<u8> {
+    let colour = if channels == 4 {
+        ExtendedColorType::Rgba8
+    } else {
+        ExtendedColorType::Rgb8
+    };
+    let mut bytes = Vec::new();
+    let encoder = image::codecs::qoi::QoiEncoder::new(&mut bytes);
+    encoder
+        .write_image(&samples(width, height, channels), width, height, colour)
+        .unwrap();
+    bytes
+}
+
+/// A PNM: `kind` 1 to 6 with samples up to `most`; 7 is a PAM of grey with alpha.
+pub(super) fn pnm(width: u32, height: u32, kind: u8, most: u32) -> Vec<u8> {
+    let channels = [0, 1, 1, 3, 1, 1, 3, 2][usize::from(kind)];
+    let samples = samples(width, height, channels);
+    let scaled = |sample: u8| u32::from(sample) * most / 255;
+    let mut bytes = format!("P{kind}\n# made for a test\n{width} {height}\n").into_bytes();
+    match kind {
+        7 => {
+            let header =
+                format!("P7\nWIDTH {width}\nHEIGHT {height}\nDEPTH 2\nMAXVAL {most}\nTUPLTYPE GRAYSCALE_ALPHA\n");
+            bytes = [header.as_bytes(), b"ENDHDR\n"].concat();
+        }
+        1 | 4 => {}
+        _ => bytes.extend(format!("{most}\n").as_bytes()),
+    }
+    match kind {
+        1 => bytes.extend(samples.iter().flat_map(|sample| [b'0' + (sample >> 7), b' '])),
+        2 | 3 => samples
+            .iter()
+            .for_each(|&sample| bytes.extend(format!("{}\n", scaled(sample)).as_bytes())),
+        4 => bytes.extend(vec![0b1010_0000; (width.div_ceil(8) * height) as usize]),
+        _ if most > 255 => {
+            let wide = samples.iter().map(|&sample| scaled(sample) as u16);
+            bytes.extend(wide.flat_map(u16::to_be_bytes));
+        }
+        _ => bytes.extend(samples.iter().map(|&sample| scaled(sample) as u8)),
+    }
+    bytes
+}
+
+/// An icon of these pictures, each with the size that its entry says.
+pub(super) fn ico(pictures: &[((u32, u32), Vec<u8>)]) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 1, 0, pictures.len() as u8, 0];
+    let mut start = 6 + 16 * pictures.len();
+    for ((width, height), picture) in pictures {
+        bytes.extend([*width as u8, *height as u8, 0, 0, 1, 0, 32, 0]);
+        bytes.extend((picture.len() as u32).to_le_bytes());
+        bytes.extend((start as u32).to_le_bytes());
+        start += picture.len();
+    }
+    pictures.iter().for_each(|(_, picture)| bytes.extend(picture));
+    bytes
+}
+
+/// A bitmap as icons hold it: no file header, twice the height, and a mask under which nothing is transparent.
+pub(super) fn icon_bitmap(width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = bmp(width, height, 3)[14..].to_vec();
+    bytes[8..12].copy_from_slice(&(height * 2).to_le_bytes());
+    bytes.extend(vec![0; (width.div_ceil(32) * 4 * height) as usize]);
+    bytes
+}
+
 /// A WebP, by the encoder under test.
 pub(super) fn webp(width: u32, height: u32, alpha: bool, lossless: bool) -> Vec<u8> {
     let source = png((width, height), if alpha { 6 } else { 2 }, 8, false, &[]);

@@ -86,6 +86,20 @@ fn sources() -> Vec<(&'static str, Vec<u8>)> {
         ("webp lossless alpha", samples::webp(width, height, true, true)),
         ("bmp", samples::bmp(width, height, 3)),
         ("bmp alpha", samples::bmp(width, height, 4)),
+        (
+            "ico bitmap",
+            samples::ico(&[(size, samples::icon_bitmap(width, height))]),
+        ),
+        ("ico png", samples::ico(&[(size, samples::png(size, 2, 8, false, &[]))])),
+        ("qoi", samples::qoi(width, height, 3)),
+        ("qoi alpha", samples::qoi(width, height, 4)),
+        ("pbm", samples::pnm(width, height, 1, 1)),
+        ("pbm binary", samples::pnm(width, height, 4, 1)),
+        ("pgm", samples::pnm(width, height, 2, 100)),
+        ("pgm 16", samples::pnm(width, height, 5, 65_535)),
+        ("ppm", samples::pnm(width, height, 3, 255)),
+        ("ppm binary", samples::pnm(width, height, 6, 255)),
+        ("pam grey alpha", samples::pnm(width, height, 7, 255)),
         ("tiff strips", tiff.bytes()),
         ("tiff grey", Tiff { channels: 1, ..tiff }.bytes()),
         (
@@ -160,6 +174,11 @@ fn lossless_targets_keep_every_pixel() {
             "tiff tiles deflate",
             "bmp",
             "webp lossless",
+            "ico bitmap",
+            "ico png",
+            "qoi",
+            "ppm",
+            "ppm binary",
         ]
         .contains(&name)
         {
@@ -369,6 +388,54 @@ fn several_renditions_share_one_decode() {
     assert_eq!(phases[..3], [Phase::Decode, Phase::Transform, Phase::Encode]);
     assert_eq!(phases.len(), 7);
     assert_eq!(made.iter().map(|made| made.bytes).sum::<u64>(), output.len() as u64);
+}
+
+#[test]
+fn the_largest_picture_of_an_icon_is_taken() {
+    let png = |edge| ((edge, edge), samples::png((edge, edge), 6, 8, false, &[]));
+    let bitmap = |edge| ((edge, edge), samples::icon_bitmap(edge, edge));
+    for (pictures, edge) in [
+        (vec![png(16), bitmap(48), png(32)], 48),
+        (vec![png(256), bitmap(48)], 256),
+        (vec![bitmap(16)], 16),
+    ] {
+        let mut icon = samples::ico(&pictures);
+        for kind in [1, 2] {
+            icon[2] = kind;
+            let picture = read_back(&converted(&icon, &recipe([one(Target::Png)])));
+            assert_eq!((picture.width, picture.height), (edge, edge));
+        }
+    }
+}
+
+#[test]
+fn a_mask_makes_an_icon_transparent() {
+    let mut bitmap = samples::icon_bitmap(16, 16);
+    let mask = bitmap.len() - 16 * 4;
+    // Rows go from the bottom: the lowest one, its left half.
+    bitmap[mask] = 0xff;
+    let picture = read_back(&converted(
+        &samples::ico(&[((16, 16), bitmap)]),
+        &recipe([one(Target::Png)]),
+    ));
+    let alpha = |x, y| pixel(&picture, x, y)[3];
+    assert_eq!(
+        (alpha(0, 15), alpha(7, 15), alpha(8, 15), alpha(0, 14)),
+        (0, 0, 255, 255)
+    );
+}
+
+#[test]
+fn a_maxval_is_full_light() {
+    for (source, expected) in [
+        (&b"P2 1 1 9 9"[..], 255),
+        (b"P2\n#c\n1 1 1000\n500", 128),
+        (b"P5 1 1 3\n\x01", 85),
+        (b"P1 1 1 1", 0),
+        (b"P4 1 1\n\x7f", 255),
+    ] {
+        assert_eq!(read_back(source).bytes, [expected], "{source:?}");
+    }
 }
 
 #[test]

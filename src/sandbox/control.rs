@@ -8,7 +8,9 @@ use tokio::sync::watch;
 
 use crate::admission::Budget;
 use crate::blame::Control;
+use crate::format::Formats;
 use crate::recipe::{Recipe, Rendition, Target};
+use crate::sandbox::limits::Limits;
 use crate::sandbox::outcome::Outcome;
 use crate::sandbox::protocol::Task;
 use crate::sandbox::supervise::{Attempted, Sandbox, Watch};
@@ -43,7 +45,15 @@ impl Sandbox {
     /// Converts one control image under this sandbox's layers and limits.
     pub async fn attempt_control(&self, image: &[u8], release: watch::Receiver<bool>) -> io::Result<Attempted> {
         let upload = unlinked(&self.staging, image)?;
-        self.attempt(&upload, Task::Convert(recipe()), Watch::Both, release)
+        // Switches are about uploads: a host on which JPEG is off is not sick.
+        let all = Self {
+            limits: Limits {
+                formats: Formats::default(),
+                ..self.limits.clone()
+            },
+            ..self.clone()
+        };
+        all.attempt(&upload, Task::Convert(recipe()), Watch::Both, release)
             .await
     }
 

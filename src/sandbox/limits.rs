@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
+use crate::format::{Format, Formats};
 use crate::recipe::{Recipe, Rendition};
 use crate::sandbox::protocol::Declaration;
 use crate::verdict::{Exceeded, Reason, Refusal};
@@ -71,6 +72,8 @@ pub struct Limits {
     /// Most bytes of all renditions of one attempt.
     #[serde(with = "exact")]
     pub output: ByteSize,
+    /// Which formats are read.
+    pub formats: Formats,
 }
 
 impl Default for Limits {
@@ -92,6 +95,7 @@ impl Default for Limits {
             preflight_wall: Duration::from_secs(20),
             admission_wait: Duration::from_secs(30),
             output: ByteSize::mib(64),
+            formats: Formats::default(),
         }
     }
 }

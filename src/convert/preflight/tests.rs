@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::convert::inspect;
 use crate::convert::samples::{self, Tiff};
+use crate::format::Switch;
 use crate::recipe::{Recipe, Rendition};
 
 fn recipe() -> Recipe {
@@ -47,6 +48,14 @@ fn valid() -> Vec<Vec<u8>> {
         samples::animated(&samples::webp(40, 30, false, false), 40, 30, 3),
         samples::webp(40, 30, true, true),
         samples::bmp(40, 30, 3),
+        samples::ico(&[
+            ((16, 16), samples::icon_bitmap(16, 16)),
+            ((40, 30), samples::png((40, 30), 6, 8, false, &[])),
+        ]),
+        samples::ico(&[((40, 30), samples::icon_bitmap(40, 30))]),
+        samples::qoi(40, 30, 4),
+        samples::pnm(40, 30, 5, 65_535),
+        samples::pnm(40, 30, 7, 255),
         Tiff {
             tile: Some(16),
             deflate: true,
@@ -261,6 +270,86 @@ fn huge_and_hollow_bmps_are_refused() {
 }
 
 #[test]
+fn a_format_that_is_off_is_named_with_its_setting() {
+    for upload in valid() {
+        let format = Format::sniff(&upload).unwrap();
+        let formats = toml::from_str(&format!("{format} = \"off\"")).unwrap();
+        let limits = Limits {
+            formats,
+            ..Limits::default()
+        };
+        let refusal = refusal(&upload, &limits);
+        assert_eq!(refusal.reason, Reason::UnsupportedFormat);
+        assert!(
+            refusal.detail.contains(&format!("limits.formats.{format}")),
+            "{refusal}"
+        );
+    }
+}
+
+#[test]
+fn nested_pictures_of_icons_are_examined() {
+    let mut huge = samples::png((40, 30), 2, 8, false, &[]);
+    huge[16..24].copy_from_slice(&[0, 0, 0x80, 0, 0, 0, 0x80, 0]);
+    let icon = samples::ico(&[((40, 30), huge)]);
+    assert_eq!(refusal(&icon, &Limits::default()).reason, Reason::TooManyPixels);
+
+    let text = samples::chunk(b"zTXt", &[b"k\0\0", &samples::deflated(&vec![0; 300_000])[..]].concat());
+    let icon = samples::ico(&[((40, 30), samples::png((40, 30), 2, 8, false, &[text]))]);
+    both_sides(&icon, "inflated_metadata", 300_000, |limits, value| {
+        limits.inflated_metadata = ByteSize(value)
+    });
+
+    let icon = samples::ico(&[((40, 30), samples::png((40, 30), 2, 8, false, &[]))]);
+    let mut limits = Limits::default();
+    limits.formats.png = Switch::Off;
+    assert!(refusal(&icon, &limits).detail.contains("limits.formats.png"));
+
+    let mut bitmap = samples::icon_bitmap(40, 30);
+    bitmap[4..8].copy_from_slice(&30_000_u32.to_le_bytes());
+    let icon = samples::ico(&[((40, 30), bitmap)]);
+    assert_eq!(refusal(&icon, &Limits::default()).reason, Reason::Corrupt);
+}
+
+#[test]
+fn hollow_qoi_and_pnm_are_refused() {
+    let limits = Limits::default();
+    let mut qoi = samples::qoi(40, 30, 3);
+    qoi[4..12].copy_from_slice(&[0, 0, 0x20, 0, 0, 0, 0x20, 0]);
+    assert!(refusal(&qoi, &limits).detail.contains("in the file"));
+    qoi[4..12].fill(0xff);
+    assert_eq!(refusal(&qoi, &limits).reason, Reason::TooManyPixels);
+    for header in [
+        "P1 9000 9000\n",
+        "P2 9000 9000 255\n",
+        "P4 9000 9000\n",
+        "P6 9000 9000 9\n",
+    ] {
+        assert!(
+            refusal(header.as_bytes(), &limits).detail.contains("in the file"),
+            "{header}"
+        );
+    }
+    for header in ["P5 70000 70000 255\n", "P6 4294967295 4294967295 65535\n"] {
+        assert_eq!(
+            refusal(header.as_bytes(), &limits).reason,
+            Reason::TooManyPixels,
+            "{header}"
+        );
+    }
+    for header in [
+        "P5 1 1 0\n1",
+        "P5 1 1 70000\n11",
+        "P5 -1 1 9\n1",
+        "P5 4294967296 1 9\n1",
+        "P5 1",
+        "P7\nWIDTH 1\nENDHDR\n",
+    ] {
+        assert_eq!(refusal(header.as_bytes(), &limits).reason, Reason::Corrupt, "{header}");
+    }
+}
+
+#[test]
 fn the_largest_sizes_do_not_overflow() {
     let mut png = samples::png((40, 30), 4, 16, false, &[]);
     png[16..24].fill(0xff);
@@ -293,15 +382,18 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn arbitrary_bytes_never_panic(kind in 0..6_usize, bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-        let magics: [&[u8]; 6] = [b"\xff\xd8", b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", b"GIF89a", b"RIFF\0\0\0\0WEBP", b"BM", b"II\x2a\0"];
+    fn arbitrary_bytes_never_panic(kind in 0..10_usize, bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        let magics: [&[u8]; 10] = [
+            b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", b"GIF89a", b"RIFF\0\0\0\0WEBP", b"BM", b"II\x2a\0",
+            b"\0\0\x01\0", b"qoif", b"P6 ", b"P7\n",
+        ];
         let _ = inspect(&[magics[kind], &bytes].concat(), &recipe(), &Limits::default());
         let _ = inspect(&bytes, &recipe(), &Limits::default());
     }
 
     #[test]
     fn damaged_files_never_panic(
-        kind in 0..8_usize,
+        kind in 0..13_usize,
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
         kept in any::<prop::sample::Index>(),
     ) {
