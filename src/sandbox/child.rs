@@ -32,9 +32,10 @@ pub fn main() -> ! {
         std::process::abort();
     }));
 
-    let Some(ToChild::Order(Order { policy, limits, task })) = hear() else {
+    let Some(ToChild::Order(order)) = hear() else {
         exit(2);
     };
+    let Order { policy, limits, task } = *order;
 
     // Nothing of the upload has been touched yet, and nothing is until every required layer holds.
     match layers::lock_down(&policy, &limits) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
-use crate::format::{Format, Formats};
+use crate::format::Formats;
 use crate::recipe::{Recipe, Rendition};
 use crate::sandbox::protocol::Declaration;
 use crate::verdict::{Exceeded, Reason, Refusal};

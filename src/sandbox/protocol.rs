@@ -16,7 +16,7 @@ use crate::verdict::Refusal;
 
 /// Longest message of a child, in bytes. The longest honest one, DONE with 16 renditions, is under 2 KiB.
 pub const MAX_FROM_CHILD: usize = 8 * 1024;
-/// Longest message to a child, in bytes: an order with 16 renditions is under 8 KiB.
+/// Longest message to a child, in bytes: an order with 16 renditions is under 12 KiB.
 pub const MAX_TO_CHILD: usize = 32 * 1024;
 
 /// Supervisor → child. Trusted.
@@ -24,7 +24,7 @@ pub const MAX_TO_CHILD: usize = 32 * 1024;
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum ToChild {
     /// The first message, waiting in the socket before the child starts.
-    Order(Order),
+    Order(Box<Order>),
     /// The second: go.
     Grant(Grant),
 }

@@ -191,7 +191,7 @@ impl Sandbox {
             limits: self.limits.clone(),
             task,
         };
-        sys::send(ours.as_fd(), &serde_json::to_vec(&ToChild::Order(order))?)?;
+        sys::send(ours.as_fd(), &serde_json::to_vec(&ToChild::Order(Box::new(order)))?)?;
         let spawned = Stopwatch::start();
         // No uid, no gid, no pre_exec: each of them would turn posix_spawn into a fork of this whole process.
         let process = Command::new(&self.program)

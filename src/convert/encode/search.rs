@@ -16,8 +16,8 @@ use crate::recipe::{LOWEST, Rendition};
 use crate::sandbox::limits::Limits;
 use crate::verdict::{Reason, Refusal};
 
-/// How alike a picture and its encoding must be, see [`similarity`].
-const ALIKE: f64 = 0.95;
+/// How alike a picture and its encoding must be, see [`similarity`]: what photographs of usual detail have at quality 80.
+const ALIKE: f64 = 0.93;
 /// Qualities among which `auto` chooses.
 const AUTO: (u8, u8) = (40, 95);
 /// Side of the sample that `auto` looks at, in pixels; its square is what the grant counts with.

@@ -129,7 +129,7 @@ impl Small {
             let (x, y) = (index % self.width, index / self.width);
             let pixel = self.pixels[index];
             let luma =
-                |x: usize, y: usize| luma(self.pixels[y.min(self.height - 1) * self.width + x.min(self.width - 1)]);
+                |x: usize, y: usize| seen(self.pixels[y.min(self.height - 1) * self.width + x.min(self.width - 1)]);
             let across = luma(x + 1, y) - luma(x.saturating_sub(1), y);
             let down = luma(x, y + 1) - luma(x, y.saturating_sub(1));
             let edges = across.abs() + down.abs();
@@ -158,6 +158,12 @@ fn sample(picture: &Pixels, (x, y): (u32, u32)) -> [i32; 4] {
 /// BT.601, as JPEG has it.
 fn luma([r, g, b, _]: [i32; 4]) -> i32 {
     (299 * r + 587 * g + 114 * b) / 1000
+}
+
+/// Brightness on middle grey: what is transparent hides what is in it, and its rim is an edge.
+fn seen(pixel: [i32; 4]) -> i32 {
+    let alpha = pixel[3];
+    (luma(pixel) * alpha + 128 * (255 - alpha)) / 255
 }
 
 /// The range of chroma that skin of all shades has: Cb 77 to 127, Cr 133 to 173 (Chai and Ngan, 1999); not in the dark.
@@ -220,11 +226,10 @@ mod tests {
 
     #[test]
     fn what_is_transparent_draws_no_attention() {
+        // The left half is transparent, and the thing in it cannot be seen; its rim can.
         let mut ghost = picture(300, 100, Layout::Rgba, Some((40, 50)));
-        for pixel in ghost.bytes.chunks_exact_mut(4) {
-            if pixel[1] != 100 {
-                pixel[3] = 0;
-            }
+        for row in ghost.bytes.chunks_exact_mut(4 * 300) {
+            row[..4 * 150].chunks_exact_mut(4).for_each(|pixel| pixel[3] = 0);
         }
         let found = anchor(&ghost, &cover(50, 50), Orientation::UPRIGHT);
         assert!(found.x > Anchor::ONE / 4, "{found:?}");

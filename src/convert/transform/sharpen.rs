@@ -46,7 +46,7 @@ fn run<const CHANNELS: usize>(picture: &mut Pixels, amount: Hundredths) {
     let mut smoothed = vec![vec![(0_u32, 0_u32); width]; ROWS];
     let mut next = 0;
     for y in 0..height {
-        while next < height && next <= y + KERNEL.len() - 1 {
+        while next < height && next < y + KERNEL.len() {
             let row = &pixels[next * width..(next + 1) * width];
             plain.iter_mut().zip(row).for_each(|(sum, pixel)| {
                 let (brightness, weight) = seen(pixel);
