@@ -24,11 +24,16 @@ deny:
 	@$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install cargo-deny --locked
 	$(CARGO) deny check licenses bans sources
 
-# A C compiler builds SQLite and libwebp; setpriv, unshare and kill try the sandbox as other users and end workers. Debian and Ubuntu.
+# A C compiler builds SQLite and libwebp, with cmake and nasm libjpeg-turbo; setpriv, unshare and kill try the sandbox as other users and
+# end workers. Debian and Ubuntu; elsewhere these are to be installed by hand, or `--no-default-features` builds without libjpeg-turbo.
+NEEDED = cc cmake nasm setpriv unshare
 need:
-	@{ command -v cc && command -v setpriv && command -v unshare && { [ -x /bin/kill ] || [ -x /usr/bin/kill ]; }; } >/dev/null || \
-	    { sudo=$$(command -v sudo || true); $$sudo apt-get update && \
-	      $$sudo apt-get install -y --no-install-recommends gcc libc6-dev util-linux procps; }
+	@missing() { \
+	    for tool in $(NEEDED); do command -v $$tool >/dev/null || printf ' %s' $$tool; done; \
+	    [ -x /bin/kill ] || [ -x /usr/bin/kill ] || printf ' kill'; }; \
+	[ -z "$$(missing)" ] || { command -v apt-get >/dev/null && { sudo=$$(command -v sudo || true); $$sudo apt-get update && \
+	    $$sudo apt-get install -y --no-install-recommends gcc libc6-dev cmake nasm util-linux procps; }; }; \
+	[ -z "$$(missing)" ] || { echo "lazaret: missing on this machine:$$(missing)"; exit 1; }
 	@command -v $(CARGO) >/dev/null || { echo "lazaret: cargo is missing; install Rust 1.94 or later, see https://rustup.rs"; exit 1; }
 
 # Tests start RabbitMQ nodes of their own, with certificates made by openssl. The package would start one too, at the usual ports and at

@@ -14,9 +14,12 @@ mod placeholder;
 mod preflight;
 #[cfg(test)]
 mod samples;
+mod scale;
 #[cfg(test)]
 mod tests;
 mod transform;
+#[cfg(feature = "turbo")]
+mod turbo;
 
 use std::io::{self, Write};
 use std::rc::Rc;
@@ -53,16 +56,17 @@ impl From<Refusal> for Failure {
 }
 
 /// Reads headers only: format by magic bytes, size as displayed, frames, and an upper bound of the memory that [`convert`]
-/// needs, in bytes of heap (Rust's and libwebp's together, the upload itself not counted).
+/// needs, in bytes of heap (Rust's and that of C libraries together, the upload itself not counted).
 ///
 /// Refuses what is over a limit, with the limit's name, the value seen and the value allowed. One bounded pass: no pixel is
 /// decoded, and compressed metadata is inflated only as far as its limit.
 pub fn inspect(upload: &[u8], recipe: &Recipe, limits: &Limits) -> Result<Declaration, Refusal> {
     let headers = preflight::examine(upload, limits)?;
     let (width, height) = headers.displayed();
+    let scale = decode::scale(&headers, recipe);
     // First the decoder alone, so that what follows counts with sane numbers.
-    fits(headers.decode_bytes, limits)?;
-    let memory_bytes = estimate::peak(&headers, recipe);
+    fits(headers.decode_bytes_at(scale), limits)?;
+    let memory_bytes = estimate::peak(&headers, scale, recipe);
     fits(memory_bytes, limits)?;
     Ok(Declaration {
         format: headers.format,
@@ -102,7 +106,8 @@ pub fn convert(
         return Ok(Product { made, found });
     }
     phase(Phase::Decode);
-    let mut master = decode::decode(upload, &headers, limits)?;
+    let scale = decode::scale(&headers, recipe);
+    let mut master = decode::decode(upload, &headers, scale, limits)?;
     phase(Phase::Transform);
     if transform::may_premultiply(recipe.renditions(), &headers) {
         master.premultiply();
@@ -111,7 +116,7 @@ pub fn convert(
     // The master goes as soon as the last rendition is cut from it, before that one is encoded.
     let master = Rc::new(master);
     if let Some(kind) = recipe.placeholder() {
-        let small = transform::render(Rc::clone(&master), &placeholder::rendition(), headers.orientation, true)?;
+        let small = transform::render(Rc::clone(&master), scale, &placeholder::rendition(), &headers, true)?;
         found.placeholder = Some(placeholder::of(kind, small)?);
     }
     let mut master = Some(master);
@@ -123,7 +128,7 @@ pub fn convert(
         let last = index + 1 == recipe.renditions().len();
         let source = if last { master.take() } else { master.clone() };
         let Some(source) = source else { break };
-        let pixels = transform::render(source, rendition, headers.orientation, encode::keeps_alpha(format))?;
+        let pixels = transform::render(source, scale, rendition, &headers, encode::keeps_alpha(format))?;
         phase(Phase::Encode);
         made.push(write_one(pixels, rendition, format, output)?);
     }

@@ -105,13 +105,20 @@ pub struct Rendition {
     /// Sharpens after resizing: how many times the difference to the neighbourhood is added, 0 (not at all) to 10.
     #[serde(default, skip_serializing_if = "Hundredths::is_zero")]
     pub sharpen: Hundredths,
+    /// Colours of a JPEG: of every pixel, or of every second in both directions; absent: of every pixel from quality 90.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chroma: Option<Chroma>,
+    /// JPEG whose scans show the whole picture from coarse to fine: up to 5 % fewer bytes than otherwise, for four times the encoder's
+    /// time; ignored by other formats.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub progressive: bool,
 }
 
 /// The format of a rendition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Target {
-    /// Baseline JPEG; transparency is laid on the background.
+    /// JPEG; transparency is laid on the background.
     Jpeg,
     /// PNG, 8 bits a channel.
     Png,
@@ -120,6 +127,17 @@ pub enum Target {
     /// The upload's own format where it can be written, else PNG.
     #[default]
     Same,
+}
+
+/// For how many pixels a JPEG keeps the colour; brightness is kept for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Chroma {
+    /// 4:2:0, one of four.
+    #[serde(rename = "420")]
+    Quarter,
+    /// 4:4:4, each.
+    #[serde(rename = "444")]
+    Full,
 }
 
 /// How a picture meets its box.
@@ -268,6 +286,8 @@ impl Rendition {
             height: None,
             fit: Fit::Inside,
             quality: None,
+            chroma: None,
+            progressive: false,
             lossless: false,
             enlarge: false,
             background: Colour::default(),

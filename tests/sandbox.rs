@@ -13,6 +13,7 @@ mod sandbox {
     mod calls;
     mod crowd;
     mod disk;
+    mod estimate;
     mod inherited;
     mod limits;
     mod lockdown;

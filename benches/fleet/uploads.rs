@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 pub const PHOTO: &str = "valid/photos/camera_grey.jpg";
 /// A photo that takes longer.
 pub const SLOW_PHOTO: &str = "valid/photos/hubble_progressive.jpg";
-/// Six seconds of CPU time in a kilobyte, 12 megapixels.
-pub const BOMB: &str = "hostile/cpu/jpeg_slow_scans.jpg";
+/// Six seconds of CPU time in 38 kilobytes.
+pub const BOMB: &str = "hostile/cpu/tiff_slow_tiles.tiff";
 /// A picture of next to nothing.
 pub const TINY: &str = "control/control.jpg";
 
@@ -20,14 +20,9 @@ pub fn fixture(name: &str) -> Vec<u8> {
     fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The same JPEG with a comment: another digest, the same work.
-pub fn variant(jpeg: &[u8], number: usize) -> Vec<u8> {
-    let comment = format!("{number:08}");
-    let mut bytes = jpeg[..2].to_vec();
-    bytes.extend([0xff, 0xfe, 0, 10]);
-    bytes.extend(comment.as_bytes());
-    bytes.extend(&jpeg[2..]);
-    bytes
+/// The same with a number behind it: another digest, the same work.
+pub fn variant(image: &[u8], number: usize) -> Vec<u8> {
+    [image, format!("{number:08}").as_bytes()].concat()
 }
 
 /// SHA-256 in hexadecimal.

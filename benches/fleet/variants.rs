@@ -41,7 +41,7 @@ async fn one(probation: &str, count: usize) -> usize {
     let mut wishes = Vec::new();
     for number in 0..count {
         let bytes = variant(&bomb, number);
-        let key = format!("bomb-{number}.jpg");
+        let key = format!("bomb-{number}.tiff");
         field.upload(&key, &bytes);
         bombs.push(digest(&bytes));
         wishes.push(Wish::new(format!("bomb-{number}"), "bomber", &key));

@@ -21,7 +21,8 @@ pub struct RecipeArguments {
     ///
     /// Keys: name, format (jpeg, png, webp, same), width, height (1 to 16384 px), fit (inside, cover, contain, fill), gravity (centre, north,
     /// north-east, …, attention), rotate (90, 180, 270), flip (horizontal, vertical, both), crop.x, crop.y, crop.width, crop.height (px, or
-    /// percent: 25%), quality (1 to 100, auto), max_bytes, lossless, enlarge, background (#rrggbb, #rrggbbaa, transparent), blur (0.3 to 100 px),
+    /// percent: 25%), quality (1 to 100, auto), max_bytes, chroma (420, 444), progressive,
+    /// lossless, enlarge, background (#rrggbb, #rrggbbaa, transparent), blur (0.3 to 100 px),
     /// sharpen (0 to 10).
     #[arg(long = "rendition", value_name = "KEY=VALUE,…", value_parser = rendition)]
     pub renditions: Vec<Rendition>,
@@ -72,7 +73,7 @@ fn rendition(text: &str) -> Result<Rendition, String> {
         let (key, value) = pair
             .split_once('=')
             .ok_or_else(|| format!("{pair:?} is not KEY=VALUE"))?;
-        let value = if key == "name" {
+        let value = if matches!(key, "name" | "chroma") {
             Value::from(value)
         } else {
             plain(value)
@@ -111,7 +112,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    use crate::recipe::{Colour, Fit, Flip, Gravity, Hundredths, Quality, Rotate, Target};
+    use crate::recipe::{Chroma, Colour, Fit, Flip, Gravity, Hundredths, Quality, Rotate, Target};
 
     #[test]
     fn the_default_preset_is_made_where_nothing_else_is_asked_for() {
@@ -137,12 +138,13 @@ mod tests {
 
     #[test]
     fn a_rendition_is_read() {
-        let read = rendition("name=320,format=webp,width=320,fit=cover,lossless=true").unwrap();
+        let read = rendition("name=320,format=webp,width=320,fit=cover,lossless=true,chroma=444").unwrap();
         assert_eq!(
             (read.name.as_str(), read.format, read.fit),
             ("320", Target::Webp, Fit::Cover)
         );
         assert_eq!((read.width, read.height, read.lossless), (Some(320), None, true));
+        assert_eq!(read.chroma, Some(Chroma::Full));
     }
 
     #[test]

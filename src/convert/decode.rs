@@ -24,22 +24,37 @@ use image::{ImageDecoder, ImageError, Limits as DecoderLimits};
 use crate::convert::Failure;
 use crate::convert::pixels::Pixels;
 use crate::convert::preflight::{Headers, Traits};
+use crate::convert::scale::Scale;
 use crate::format::Format;
+use crate::recipe::Recipe;
 use crate::sandbox::limits::Limits;
 use crate::verdict::{Reason, Refusal};
 
-/// Decodes `upload`, whose headers were examined.
-pub(super) fn decode(upload: &[u8], headers: &Headers, limits: &Limits) -> Result<Pixels, Failure> {
+/// The scale at which an upload is decoded for `recipe`.
+pub(super) fn scale(headers: &Headers, recipe: &Recipe) -> Scale {
+    match headers.format {
+        Format::Jpeg if jpeg::SCALES => Scale::fitting(recipe, headers.displayed()),
+        _ => Scale::WHOLE,
+    }
+}
+
+/// Decodes `upload`, whose headers were examined, at a scale that [`scale`] gave, or whole.
+pub(super) fn decode(upload: &[u8], headers: &Headers, scale: Scale, limits: &Limits) -> Result<Pixels, Failure> {
     if let Traits::Jpeg {
         components,
         adobe,
         ended,
+        starved,
+        ..
     } = headers.traits
     {
         if !ended {
             return Err(corrupt("the JPEG ends before its end marker"));
         }
-        return jpeg::decode(upload, headers, (components, adobe), limits.scans);
+        if starved {
+            return Err(corrupt("a scan of the JPEG is too short for its blocks"));
+        }
+        return jpeg::decode(upload, headers, scale, (components, adobe), limits.scans);
     }
     if let Traits::Icon { start, length, png } = headers.traits {
         return ico::decode(upload, headers, (start, length), png);

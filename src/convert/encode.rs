@@ -1,7 +1,7 @@
 //! From the pixels of one rendition to its bytes in the output. Nothing of the source's metadata is written.
-//!
-//! JPEG is 4:4:4 from quality 90, else 4:2:0; grey stays grey where the format knows it.
+//! Grey stays grey where the format knows it.
 
+pub(super) mod jpeg;
 pub(super) mod search;
 pub(super) mod similarity;
 pub(super) mod webp;
@@ -11,16 +11,12 @@ use std::rc::Rc;
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder, ImageError};
-use jpeg_encoder::{ColorType, Encoder, EncodingError, SamplingFactor};
 
 use crate::convert::Failure;
 use crate::convert::pixels::{Layout, Pixels};
 use crate::format::Format;
 use crate::recipe::{LOWEST, Quality, Rendition};
 use crate::verdict::{Reason, Refusal};
-
-/// Quality from which JPEG keeps the colours of every pixel.
-const FULL_CHROMA: u8 = 90;
 
 /// Effort of deflate. The level below is another coder: twice as fast, but it holds noise up to four times over.
 const PNG_LEVEL: u8 = 1;
@@ -88,33 +84,10 @@ fn write(
     output: &mut dyn Write,
 ) -> Result<(), Failure> {
     match format {
-        Format::Jpeg => jpeg(pixels, quality, output),
+        Format::Jpeg => jpeg::encode(pixels, rendition, quality, output),
         Format::Webp => webp::encode(pixels, rendition, quality, output),
         _ => png(pixels, output),
     }
-}
-
-fn jpeg(pixels: &Pixels, quality: u8, output: &mut dyn Write) -> Result<(), Failure> {
-    let edge = |edge: u32| u16::try_from(edge).map_err(|_| over("jpeg_edge", edge, u16::MAX.into()));
-    let (width, height) = (edge(pixels.width)?, edge(pixels.height)?);
-    let colour = if pixels.layout == Layout::Grey {
-        ColorType::Luma
-    } else {
-        ColorType::Rgb
-    };
-    let sampling = if quality < FULL_CHROMA {
-        SamplingFactor::R_4_2_0
-    } else {
-        SamplingFactor::R_4_4_4
-    };
-    let mut encoder = Encoder::new(output, quality);
-    encoder.set_sampling_factor(sampling);
-    encoder
-        .encode(&pixels.bytes, width, height, colour)
-        .map_err(|error| match error {
-            EncodingError::IoError(error) => Failure::Output(error),
-            error => odd("JPEG", error),
-        })
 }
 
 fn png(pixels: &Pixels, output: &mut dyn Write) -> Result<(), Failure> {

@@ -2,34 +2,40 @@
 //!
 //! An upper bound that noise keeps, too, for a trip convicts. Measured peaks are 0.5 to 1.0 of it for pictures over a megapixel,
 //! less where an encoder's worst case is far from its usual one (lossy WebP up to 2 MP, opaque pictures with alpha). The heap of
-//! Rust and the `malloc` of libwebp count alike. It follows [`super::convert`] step by step: change them together.
+//! Rust and the `malloc` of C libraries count alike. It follows [`super::convert`] step by step: change them together.
 #![forbid(unsafe_code)]
 
-use super::encode::keeps_alpha;
-use super::encode::search::buffer;
+use super::encode::search::{SIDE, buffer};
 use super::encode::webp::TOKEN_PIXELS;
+use super::encode::{jpeg, keeps_alpha};
 use super::orientation::Orientation;
 use super::placeholder;
 use super::preflight::Headers;
+use super::scale::Scale;
 use super::transform::{blur, is_filtered, may_premultiply, resizes, sharpen};
 use crate::format::Format;
-use crate::recipe::work::SAMPLE;
 use crate::recipe::{Geometry, Quality, Recipe, Rendition};
 
 /// Tables, buffers and small allocations of all codecs.
 const FIXED: u64 = 1 << 20;
 
 /// Peak heap of the whole conversion, in bytes.
-pub(super) fn peak(headers: &Headers, recipe: &Recipe) -> u64 {
+pub(super) fn peak(headers: &Headers, scale: Scale, recipe: &Recipe) -> u64 {
     let (width, height) = headers.displayed();
-    let master = headers.pixels() * headers.channels;
+    let master = area(scale.size((headers.width, headers.height))) * headers.channels;
     if recipe.needs_no_pixels() {
         return FIXED;
     }
     let premultiplied = may_premultiply(recipe.renditions(), headers);
     let last = recipe.renditions().len().saturating_sub(1);
     let each = recipe.renditions().iter().enumerate().map(|(index, rendition)| {
-        let step = Step::of(headers, rendition, &rendition.geometry(width, height), premultiplied);
+        let step = Step::of(
+            headers,
+            scale,
+            rendition,
+            &rendition.geometry(width, height),
+            premultiplied,
+        );
         let encoding = step.result + step.encoder;
         // The last one is encoded without the master, unless it is the master.
         let shared = step.result == 0;
@@ -38,9 +44,10 @@ pub(super) fn peak(headers: &Headers, recipe: &Recipe) -> u64 {
     });
     let small = recipe.placeholder().map_or(0, |_| {
         let rendition = placeholder::rendition();
-        master + Step::of(headers, &rendition, &rendition.geometry(width, height), premultiplied).scratch
+        let geometry = rendition.geometry(width, height);
+        master + Step::of(headers, scale, &rendition, &geometry, premultiplied).scratch
     });
-    each.fold(headers.decode_bytes.max(small), u64::max) + FIXED
+    each.fold(headers.decode_bytes_at(scale).max(small), u64::max) + FIXED
 }
 
 /// One rendition's needs beside the master.
@@ -54,7 +61,7 @@ struct Step {
 }
 
 impl Step {
-    fn of(headers: &Headers, rendition: &Rendition, geometry: &Geometry, premultiplied: bool) -> Self {
+    fn of(headers: &Headers, scale: Scale, rendition: &Rendition, geometry: &Geometry, premultiplied: bool) -> Self {
         let channels = headers.channels;
         let resized = area(geometry.resized) * channels;
         let cut = if resizes(geometry) || area(geometry.crop_size()) != headers.pixels() {
@@ -85,7 +92,7 @@ impl Step {
 
         let resampling = cut
             + if resizes(geometry) {
-                resampler(headers, orientation, geometry, premultiplied)
+                resampler(headers, scale, orientation, geometry, premultiplied)
             } else {
                 0
             };
@@ -101,23 +108,33 @@ impl Step {
             .max(before + filters)
             .max(before + coloured + canvas);
         let result = if canvas > 0 { canvas } else { before };
-        let pixels = area(geometry.canvas);
         Self {
             scratch,
             result,
             encoder: search(format, rendition, geometry.canvas, depth)
-                + encoder(format, rendition, pixels, geometry.canvas.0, depth, result == 0),
+                + encoder(format, rendition, geometry.canvas, depth, result == 0),
         }
     }
 }
 
 /// What the resampler holds beside both pictures: the picture after the upright pass, the weights, and, unless that was done
 /// in place before, a copy with colours multiplied by alpha.
-fn resampler(headers: &Headers, orientation: Orientation, geometry: &Geometry, premultiplied: bool) -> u64 {
+fn resampler(
+    headers: &Headers,
+    scale: Scale,
+    orientation: Orientation,
+    geometry: &Geometry,
+    premultiplied: bool,
+) -> u64 {
     let (width, _) = orientation.turn(geometry.crop_size());
     let (_, height) = orientation.turn(geometry.resized);
-    let between = area((width, height)) * headers.channels;
-    let edges = [headers.width, headers.height, geometry.resized.0, geometry.resized.1];
+    let between = area((scale.edge(width), height)) * headers.channels;
+    let edges = [
+        scale.edge(headers.width),
+        scale.edge(headers.height),
+        geometry.resized.0,
+        geometry.resized.1,
+    ];
     let weights: u64 = edges.into_iter().map(|edge| u64::from(edge) * 96).sum();
     let copy = if headers.channels == 4 && !premultiplied {
         headers.pixels() * 4
@@ -134,18 +151,19 @@ fn filters(geometry: &Geometry) -> u64 {
 }
 
 /// What the encoder holds beside the pixels it is given.
-fn encoder(format: Format, rendition: &Rendition, pixels: u64, width: u32, channels: u64, shared: bool) -> u64 {
+fn encoder(format: Format, rendition: &Rendition, canvas: (u32, u32), channels: u64, shared: bool) -> u64 {
+    let pixels = area(canvas);
     let alpha = channels == 4;
     match format {
-        // Rows of one stripe; a shared picture is copied before it is laid on the background.
-        Format::Jpeg => u64::from(width) * 16 * 4 + if alpha && shared { pixels * 4 } else { 0 },
+        // A shared picture is copied before it is laid on the background.
+        Format::Jpeg => jpeg::holds(rendition, canvas, channels) + if alpha && shared { pixels * 4 } else { 0 },
         Format::Webp => {
             let coloured = if channels == 1 { pixels * 3 } else { 0 };
             coloured
                 + if rendition.lossless {
                     webp_lossless(pixels)
                 } else {
-                    webp_lossy(pixels, alpha)
+                    webp_lossy(pixels, alpha, rendition.quality().most())
                 }
         }
         // All compressed rows in one vector, which grows by doubling.
@@ -161,21 +179,29 @@ fn search(format: Format, rendition: &Rendition, canvas: (u32, u32), channels: u
     };
     let sample = match rendition.quality() {
         Quality::Auto if rendition.is_lossy(format) => {
-            let pixels = area(canvas).min(SAMPLE);
+            let sample = (canvas.0.min(SIDE), canvas.1.min(SIDE));
+            let pixels = area(sample);
             let decoded = 20 * pixels;
-            pixels * channels + buffer(pixels) + decoded + encoder(format, rendition, pixels, canvas.0, channels, false)
+            pixels * channels + buffer(pixels) + decoded + encoder(format, rendition, sample, channels, false)
         }
         _ => 0,
     };
     buffers + sample
 }
 
-/// Measured with noise at quality 100, the worst case: tokens of 28 bytes a pixel, without them 5; an alpha plane is coded as
-/// a lossless picture. Photos at quality 80 need a third of that.
-fn webp_lossy(pixels: u64, alpha: bool) -> u64 {
+/// Measured with noise, the worst case: tokens of 28 bytes a pixel at quality 100, 17 at quality 80, without them 5; an alpha plane is coded
+/// as a lossless picture. Photos need half of that, flat pictures a tenth.
+fn webp_lossy(pixels: u64, alpha: bool, quality: u8) -> u64 {
     match (alpha, pixels <= TOKEN_PIXELS) {
         (true, _) => pixels * 34 + histograms(pixels) / 2,
-        (false, true) => pixels * 30,
+        (false, true) => {
+            let tokens = match quality {
+                0..=80 => 20,
+                81..=90 => 25,
+                _ => 30,
+            };
+            pixels * tokens
+        }
         (false, false) => pixels * 6,
     }
 }

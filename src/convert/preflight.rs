@@ -24,6 +24,7 @@ mod webp;
 pub(super) use info::read as info;
 
 use crate::convert::orientation::Orientation;
+use crate::convert::scale::Scale;
 use crate::format::{Format, unread};
 use crate::sandbox::limits::Limits;
 use crate::verdict::{Reason, Refusal};
@@ -64,6 +65,10 @@ pub(super) enum Traits {
         adobe: bool,
         /// Whether the end marker was seen.
         ended: bool,
+        /// Whether a scan has fewer bits than its blocks take at least.
+        starved: bool,
+        /// What the decoder holds beside the decoded picture, at most, whatever its scale.
+        beside: u64,
     },
     /// Of an icon: its largest picture.
     Icon {
@@ -100,6 +105,17 @@ impl Headers {
     /// Pixels of the decoded picture.
     pub(super) fn pixels(&self) -> u64 {
         area(self.width, self.height)
+    }
+
+    /// Peak heap of the decoder at `scale`, the decoded picture included, at most.
+    pub(super) fn decode_bytes_at(&self, scale: Scale) -> u64 {
+        match self.traits {
+            Traits::Jpeg { beside, .. } if scale != Scale::WHOLE => {
+                let (width, height) = scale.size((self.width, self.height));
+                area(width, height) * self.channels + beside
+            }
+            _ => self.decode_bytes,
+        }
     }
 
     fn check(&self, limits: &Limits) -> Result<(), Refusal> {

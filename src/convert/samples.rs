@@ -53,6 +53,17 @@ pub(super) fn jpeg(width: u16, height: u16, colour: ColorType, sampling: Samplin
     bytes
 }
 
+/// A JPEG with restart markers.
+pub(super) fn restarting(width: u16, height: u16) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::new(&mut bytes, 85);
+    encoder.set_restart_interval(3);
+    encoder
+        .encode(&rgb(width.into(), height.into()), width, height, ColorType::Rgb)
+        .unwrap();
+    bytes
+}
+
 /// Bytes of a pixel that the encoder is given.
 pub(super) fn components(colour: ColorType) -> u32 {
     match colour {

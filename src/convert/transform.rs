@@ -17,6 +17,7 @@ use crate::convert::Failure;
 use crate::convert::orientation::Orientation;
 use crate::convert::pixels::{Layout, Pixels};
 use crate::convert::preflight::Headers;
+use crate::convert::scale::Scale;
 use crate::recipe::{Colour, Geometry, Hundredths, Rendition};
 use crate::verdict::{Reason, Refusal};
 
@@ -37,16 +38,18 @@ pub(super) fn resizes(geometry: &Geometry) -> bool {
     (geometry.crop.2, geometry.crop.3) != geometry.resized
 }
 
-/// The pixels of `rendition`. Padding has the colour of the rendition's background; where `alpha` can be written and the
-/// source has some, an opaque background means a transparent one.
+/// The pixels of `rendition`, from the master that was decoded at `scale`. Padding has the colour of the rendition's background; where
+/// `alpha` can be written and the source has some, an opaque background means a transparent one.
 pub(super) fn render(
     master: Rc<Pixels>,
+    scale: Scale,
     rendition: &Rendition,
-    orientation: Orientation,
+    headers: &Headers,
     alpha: bool,
 ) -> Result<Rc<Pixels>, Failure> {
-    let store = (master.width, master.height);
-    let (width, height) = orientation.turn(store);
+    let orientation = headers.orientation;
+    let store = (headers.width, headers.height);
+    let (width, height) = headers.displayed();
     let anchor = attention::anchor(&master, rendition, orientation);
     let geometry = rendition.geometry_toward(width, height, anchor);
     let orientation = orientation.then(Orientation::of(rendition));
@@ -55,7 +58,7 @@ pub(super) fn render(
 
     let whole = part == (0, 0, store.0, store.1);
     let cut = match (resizes(&geometry), whole) {
-        (true, _) => Rc::new(resize(&master, part, size)?),
+        (true, _) => Rc::new(resize(&master, scale, part, size)?),
         (false, true) => Rc::clone(&master),
         (false, false) => Rc::new(crop(&master, part)),
     };
@@ -98,16 +101,18 @@ pub(super) fn is_filtered(rendition: &Rendition) -> bool {
     rendition.blur != Hundredths(0) || rendition.sharpen != Hundredths(0)
 }
 
-fn resize(master: &Pixels, part: (u32, u32, u32, u32), size: (u32, u32)) -> Result<Pixels, Failure> {
+fn resize(master: &Pixels, scale: Scale, part: (u32, u32, u32, u32), size: (u32, u32)) -> Result<Pixels, Failure> {
     let odd = |problem: &dyn std::fmt::Display| Refusal::new(Reason::Corrupt, format_args!("resizing: {problem}"));
     let kind = master.layout.pixel_type();
     let source = ImageRef::new(master.width, master.height, &master.bytes, kind).map_err(|problem| odd(&problem))?;
     let mut target = Image::new(size.0, size.1, kind);
+    // The last pixel of a scaled row may be there in part: it is used in part.
+    let at = |edge: u32| f64::from(edge) * scale.factor();
     let (x, y, width, height) = part;
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
         .use_alpha(!master.premultiplied)
-        .crop(f64::from(x), f64::from(y), f64::from(width), f64::from(height));
+        .crop(at(x), at(y), at(width), at(height));
     Resizer::new()
         .resize(&source, &mut target, &options)
         .map_err(|problem| odd(&problem))?;

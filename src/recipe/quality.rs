@@ -16,6 +16,16 @@ pub enum Quality {
     Auto,
 }
 
+impl Quality {
+    /// The highest number that it can come to.
+    pub fn most(self) -> u8 {
+        match self {
+            Self::Fixed(number) => number,
+            Self::Auto => 100,
+        }
+    }
+}
+
 impl Default for Quality {
     fn default() -> Self {
         Self::Fixed(80)

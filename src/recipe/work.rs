@@ -1,7 +1,7 @@
 //! What a rendition costs, in pixels of work: what CPU grants, ceilings and the number of tries are counted in. `[pure]`
 //!
 //! One pixel of work is one pixel of a JPEG decoded, for which 60 ns are granted. Costs are upper bounds, which noise keeps,
-//! measured at that price: JPEG and PNG take up to 1 to encode, lossy WebP 1 to 4 (noise), lossless WebP up to 10.
+//! measured at that price: JPEG and PNG take up to 1 to encode, progressive JPEG up to 2, lossy WebP 1 to 4 (noise), lossless WebP up to 10.
 #![forbid(unsafe_code)]
 
 use super::{Fit, Gravity, Hundredths, Quality, Recipe, Rendition};
@@ -79,6 +79,7 @@ impl Rendition {
         match (format, self.lossless) {
             (Format::Webp, true) => 10,
             (Format::Webp, false) => 4,
+            (Format::Jpeg, _) if self.progressive => 2,
             _ => 1,
         }
     }

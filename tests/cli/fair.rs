@@ -19,14 +19,14 @@ fn enqueue(world: &World, number: u32, tenant: &str, key: &str) {
 fn a_tenant_with_one_attempt_at_once_leaves_the_others_their_turn() {
     let world = World::new();
     world.write("lazaret.toml", CONFIG);
-    let slow = fs::read(fixture("hostile/cpu/jpeg_slow_scans.jpg")).unwrap();
+    let slow = fs::read(fixture("hostile/cpu/tiff_slow_tiles.tiff")).unwrap();
     for number in 0..120 {
         // Bytes behind the image make each another upload.
         world.write(
-            &format!("uploads/slow-{number}.jpg"),
+            &format!("uploads/slow-{number}.tiff"),
             [&slow[..], &[number as u8]].concat(),
         );
-        enqueue(&world, number, "slow", &format!("slow-{number}.jpg"));
+        enqueue(&world, number, "slow", &format!("slow-{number}.tiff"));
     }
     world.write(
         "uploads/quiet.bmp",

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::world::*;
 
 /// Takes seconds, and converts where it is allowed to.
-const GOOD: &str = "hostile/cpu/jpeg_slow_scans.jpg";
+const GOOD: &str = "hostile/cpu/tiff_slow_tiles.tiff";
 /// Takes seconds; its worker is killed each time.
 const POISON: &str = "hostile/cpu/tiff_wide_tiles.tiff";
 

@@ -45,7 +45,7 @@ fn world() -> World {
 fn a_new_configuration_takes_over_and_what_runs_ends_first() {
     let world = world();
     let service = world.serve(&SLOW);
-    world.submit(&[&fixture("hostile/cpu/jpeg_slow_scans.jpg")]);
+    world.submit(&[&fixture("hostile/cpu/tiff_slow_tiles.tiff")]);
     world.wait_for_attempts(&service, 1);
     let preset = "[presets.tiny]\nrenditions = [{ name = \"t\", format = \"png\", width = 16 }]\n";
     world.write("lazaret.toml", format!("{BASE}{preset}"));

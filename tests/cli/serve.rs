@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::world::*;
 
-const SLOW_FILE: &str = "hostile/cpu/jpeg_slow_scans.jpg";
+const SLOW_FILE: &str = "hostile/cpu/tiff_slow_tiles.tiff";
 
 fn result(world: &World, job: &str) -> Value {
     serde_json::from_slice(&fs::read(world.path(&format!("spool/results/{job}.json"))).unwrap()).unwrap()

@@ -20,7 +20,7 @@ pub const PHOTO: &str = "valid/photos/retina_alpha.png";
 /// An upload that trips its CPU limit within a second.
 pub const BOMB: &str = "hostile/cpu/tiff_wide_tiles.tiff";
 /// An upload that trips it later; under [`SLOW`] it runs for seconds, and converts.
-pub const SLOW_FILE: &str = "hostile/cpu/jpeg_slow_scans.jpg";
+pub const SLOW_FILE: &str = "hostile/cpu/tiff_slow_tiles.tiff";
 
 /// A virtual host with the topology, stores, and a ledger that all workers started here share.
 pub struct Stage<'a> {

@@ -39,7 +39,7 @@ impl Plan {
             plan.photo(field, &format!("popular-{number}.jpg"), &variant(&photo, number));
         }
         for number in 0..BOMBS {
-            field.upload(&format!("bomb-{number}.jpg"), &variant(&bomb, number));
+            field.upload(&format!("bomb-{number}.tiff"), &variant(&bomb, number));
         }
         for (number, name) in BAD.iter().enumerate() {
             field.upload(&format!("bad-{number}"), &fixture(name));
@@ -55,7 +55,7 @@ impl Plan {
                 }
                 55..70 => wish("good", &format!("popular-{}.jpg", number % POPULAR)),
                 70..85 => wish("bad", &format!("bad-{}", number % BAD.len())),
-                85..90 => wish("bomb", &format!("bomb-{}.jpg", number % BOMBS)),
+                85..90 => wish("bomb", &format!("bomb-{}.tiff", number % BOMBS)),
                 90..95 => Wish {
                     width: 0,
                     ..wish("invalid", "popular-0.jpg")

@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use super::similarity;
 use super::write;
 use crate::convert::pixels::Pixels;
+use crate::convert::scale::Scale;
 use crate::convert::{Failure, decode, preflight};
 use crate::format::Format;
 use crate::recipe::{LOWEST, Rendition};
@@ -21,7 +22,7 @@ const ALIKE: f64 = 0.93;
 /// Qualities among which `auto` chooses.
 const AUTO: (u8, u8) = (40, 95);
 /// Side of the sample that `auto` looks at, in pixels; its square is what the grant counts with.
-const SIDE: u32 = 512;
+pub(in crate::convert) const SIDE: u32 = 512;
 /// Tiles along a side of the sample.
 const TILES: u32 = 4;
 
@@ -117,7 +118,7 @@ pub(super) fn auto(pixels: &Pixels, rendition: &Rendition, format: Format) -> Re
 fn decoded(bytes: &[u8]) -> Result<Pixels, Failure> {
     let limits = Limits::default();
     let headers = preflight::examine(bytes, &limits)?;
-    decode::decode(bytes, &headers, &limits)
+    decode::decode(bytes, &headers, Scale::WHOLE, &limits)
 }
 
 /// The picture itself where it is small, else a mosaic of tiles from all over it, which lie where blocks of codecs begin.

@@ -20,6 +20,7 @@ struct Frame {
     height: u32,
     components: u8,
     progressive: bool,
+    ids: [u8; 4],
     /// Horizontal and vertical sampling factors, 1 to 4.
     sampling: [(u32, u32); 4],
 }
@@ -37,12 +38,16 @@ struct Walk {
     orientation: Option<Orientation>,
     adobe: bool,
     ended: bool,
+    /// Where the data of the scan in work begins, and how many bits it takes at least.
+    scan: Option<(usize, u64)>,
+    starved: bool,
 }
 
 pub(super) fn read(upload: &[u8], limits: &Limits) -> Result<Headers, Refusal> {
     let mut walk = Walk::default();
     let mut at = 2;
     while let Some((marker, after)) = next_marker(upload, at, walk.scans > 0) {
+        walk.scan_ends(marker, after);
         at = match marker {
             EOI => {
                 walk.ended = walk.scans > 0;
@@ -52,7 +57,11 @@ pub(super) fn read(upload: &[u8], limits: &Limits) -> Result<Headers, Refusal> {
             _ => {
                 let Some(body) = segment(upload, after)? else { break };
                 walk.segment(marker, body, limits)?;
-                after + 2 + body.len()
+                let next = after + 2 + body.len();
+                if marker == SOS {
+                    walk.scan_starts(body, next);
+                }
+                next
             }
         };
     }
@@ -84,6 +93,21 @@ fn segment(upload: &[u8], at: usize) -> Result<Option<&[u8]>, Refusal> {
 }
 
 impl Walk {
+    fn scan_starts(&mut self, header: &[u8], data: usize) {
+        self.scan = self.frame.map(|frame| (data, frame.least_bits(header)));
+    }
+
+    /// Restart markers are within a scan; any other ends it. Few bits for many blocks cost a decoder time that no byte was sent for.
+    fn scan_ends(&mut self, marker: u8, after: usize) {
+        if matches!(marker, 0x01 | 0xd0..=0xd7) {
+            return;
+        }
+        if let Some((data, bits)) = self.scan.take() {
+            let bytes = after.saturating_sub(data + 2) as u64;
+            self.starved |= bytes * 8 < bits;
+        }
+    }
+
     fn segment(&mut self, marker: u8, body: &[u8], limits: &Limits) -> Result<(), Refusal> {
         match marker {
             0xc0..=0xc2 => self.frame_header(body, marker == 0xc2)?,
@@ -122,11 +146,13 @@ impl Walk {
         if !matches!(components, 1 | 3 | 4) {
             return Err(unsupported(format_args!("JPEG of {components} components is not read")));
         }
+        let mut ids = [0; 4];
         let mut sampling = [(1, 1); 4];
         for (index, factors) in sampling.iter_mut().enumerate().take(usize::from(components)) {
             let both = bytes
                 .u8(7 + index * 3)
                 .ok_or_else(|| corrupt("a JPEG frame header that is cut short"))?;
+            ids[index] = bytes.u8(6 + index * 3).unwrap_or(0);
             *factors = (u32::from(both >> 4), u32::from(both & 15));
             if !(1..=4).contains(&factors.0) || !(1..=4).contains(&factors.1) {
                 return Err(corrupt(format_args!(
@@ -140,6 +166,7 @@ impl Walk {
             height: height.into(),
             components,
             progressive,
+            ids,
             sampling,
         };
         let size = |frame: &Frame| super::area(frame.width, frame.height);
@@ -152,6 +179,9 @@ impl Walk {
     fn headers(self) -> Result<Headers, Refusal> {
         let frame = self.frame.ok_or_else(|| corrupt("a JPEG without a frame header"))?;
         let keeps_coefficients = frame.progressive || self.split;
+        let beside = frame.beside(keeps_coefficients) + 2 * self.application;
+        // Four inks become three channels in place.
+        let output = u64::from(frame.components.max(1));
         Ok(Headers {
             format: Format::Jpeg,
             width: frame.width,
@@ -160,32 +190,39 @@ impl Walk {
             largest: 0,
             orientation: self.orientation.unwrap_or(Orientation::UPRIGHT),
             channels: if frame.components == 1 { 1 } else { 3 },
-            decode_bytes: frame.decode_bytes(keeps_coefficients, self.adobe) + 2 * self.application,
+            decode_bytes: super::area(frame.width, frame.height) * output + beside,
             traits: Traits::Jpeg {
                 components: frame.components,
                 adobe: self.adobe,
                 ended: self.ended,
+                starved: self.starved,
+                beside,
             },
         })
     }
 }
 
 impl Frame {
-    /// Output, rows of the stripe in work, and all coefficients where they are kept (16 bits each).
-    fn decode_bytes(&self, keeps_coefficients: bool, adobe: bool) -> u64 {
-        let used = &self.sampling[..usize::from(self.components)];
-        // A lone component is never subsampled, whatever it says.
-        let lone = used.len() == 1;
-        let most = |pick: fn(&(u32, u32)) -> u32| {
-            if lone {
-                1
-            } else {
-                used.iter().map(pick).max().unwrap_or(1)
-            }
+    fn used(&self) -> &[(u32, u32)] {
+        &self.sampling[..usize::from(self.components)]
+    }
+
+    /// The largest sampling factors; a lone component is never subsampled, whatever it says.
+    fn largest_factors(&self) -> (u32, u32) {
+        let most = |pick: fn(&(u32, u32)) -> u32| match self.used() {
+            [_] => 1,
+            several => several.iter().map(pick).max().unwrap_or(1),
         };
-        let (across, down) = (most(|factors| factors.0), most(|factors| factors.1));
+        (most(|factors| factors.0), most(|factors| factors.1))
+    }
+
+    /// What a decoder holds beside the picture: rows of the stripe in work, and all coefficients where they are kept (16 bits each).
+    fn beside(&self, keeps_coefficients: bool) -> u64 {
+        let used = self.used();
+        let (across, down) = self.largest_factors();
         let columns = u64::from(self.width.div_ceil(8 * across));
         let rows = u64::from(self.height.div_ceil(8 * down));
+        let lone = used.len() == 1;
         let blocks: u64 = used.iter().map(|&(h, v)| if lone { 1 } else { u64::from(h * v) }).sum();
 
         let kept = if keeps_coefficients {
@@ -193,12 +230,30 @@ impl Frame {
         } else {
             0
         };
-        let stripe = columns * 128 * (blocks + 2 * u64::from(across * down) * used.len() as u64);
-        let output = match (self.components, adobe) {
-            (1, _) => 1,
-            (4, false) => 4,
-            _ => 3,
-        };
-        super::area(self.width, self.height) * output + kept + stripe
+        kept + columns * 128 * (blocks + 2 * u64::from(across * down) * used.len() as u64)
+    }
+
+    /// The bits that a scan with this header takes at least: its blocks, each with the shortest codes there can be.
+    fn least_bits(&self, header: &[u8]) -> u64 {
+        let count = usize::from(header.first().copied().unwrap_or(0));
+        let named = header.get(1..).unwrap_or_default().chunks_exact(2).take(count);
+        let blocks: u64 = named.map(|part| self.blocks(part[0])).sum();
+        let first = header.get(1 + 2 * count).copied().unwrap_or(0);
+        match (self.progressive, first) {
+            // A difference, and an end of block.
+            (false, _) => blocks * 2,
+            (true, 0) => blocks,
+            // The longest run of empty blocks: a code, and 14 bits of length.
+            (true, _) => blocks / 32_767 * 15,
+        }
+    }
+
+    /// Blocks of one component, without those that only fill up.
+    fn blocks(&self, id: u8) -> u64 {
+        let (across, down) = self.largest_factors();
+        let known = self.ids.iter().zip(self.used()).find(|(known, _)| **known == id);
+        let Some((_, &(h, v))) = known else { return 0 };
+        let edge = |edge: u32, own: u32, most: u32| u64::from((edge * own.min(most)).div_ceil(8 * most));
+        edge(self.width, h, across) * edge(self.height, v, down)
     }
 }
