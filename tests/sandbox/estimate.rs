@@ -55,7 +55,7 @@ fn recipes() -> Vec<(&'static str, Vec<Rendition>)> {
             "whole progressive",
             vec![Rendition {
                 progressive: true,
-                quality: Some(95),
+                quality: Some(lazaret::recipe::Quality::Fixed(95)),
                 ..whole(Target::Jpeg)
             }],
         ),
