@@ -2,7 +2,7 @@
 //! examined: the container has been walked once, so every walk here ends.
 
 use super::bytes::Bytes;
-use super::{Headers, Traits, exif};
+use super::{Headers, Traits, exif, pnm};
 use crate::format::Format;
 use crate::info::{ColourModel, Info};
 
@@ -54,6 +54,10 @@ pub(in crate::convert) fn read(upload: &[u8], headers: &Headers) -> Info {
                 captured: exif::captured(upload),
             }
         }
+        Format::Pnm if pnm::is_grey(upload) => Info {
+            colour: ColourModel::Grey,
+            ..plain
+        },
         _ => plain,
     }
 }

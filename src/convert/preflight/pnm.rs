@@ -24,10 +24,7 @@ struct Header {
 }
 
 pub(super) fn read(upload: &[u8], limits: &Limits) -> Result<Headers, Refusal> {
-    let head = upload.get(..MOST_HEADER).unwrap_or(upload);
-    let kind = head.get(1).copied().unwrap_or_default();
-    let header = if kind == b'7' { pam(head) } else { plain(head, kind) };
-    let header = header.ok_or_else(|| corrupt("a PNM header that makes no sense"))?;
+    let header = Header::of(upload).ok_or_else(|| corrupt("a PNM header that makes no sense"))?;
     if !(1..=65_535).contains(&header.most) || !(1..=4).contains(&header.depth) {
         return Err(corrupt(format_args!(
             "a PNM of {} samples up to {}",
@@ -55,7 +52,18 @@ pub(super) fn read(upload: &[u8], limits: &Limits) -> Result<Headers, Refusal> {
     ))
 }
 
+/// Whether it has brightness only, with alpha or without.
+pub(super) fn is_grey(upload: &[u8]) -> bool {
+    Header::of(upload).is_some_and(|header| header.depth <= 2)
+}
+
 impl Header {
+    fn of(upload: &[u8]) -> Option<Self> {
+        let head = upload.get(..MOST_HEADER).unwrap_or(upload);
+        let kind = head.get(1).copied().unwrap_or_default();
+        if kind == b'7' { pam(head) } else { plain(head, kind) }
+    }
+
     /// Bytes that the samples take at least.
     fn needed(&self) -> u64 {
         let pixels = area(self.width, self.height);
