@@ -38,6 +38,7 @@ impl Scale {
     }
 
     /// The scale as a number of eighths, 1 to 8.
+    #[cfg_attr(not(feature = "turbo"), allow(dead_code, reason = "only libjpeg-turbo scales"))]
     pub(super) fn eighths(self) -> u32 {
         self.0
     }
