@@ -5,9 +5,12 @@
 //!
 //! Absent on purpose: files, sockets, threads, clocks, logs, and any memory of an earlier upload.
 
+mod colour;
 mod decode;
 mod encode;
 mod estimate;
+mod light;
+mod metadata;
 mod orientation;
 mod pixels;
 mod placeholder;
@@ -24,10 +27,13 @@ mod turbo;
 use std::io::{self, Write};
 use std::rc::Rc;
 
-use crate::recipe::{Recipe, Rendition};
+use crate::convert::metadata::{Canvas, Embedding, Kept};
+use crate::convert::preflight::Truncated;
+use crate::convert::transform::Colouring;
+use crate::recipe::{Keep, Recipe, Rendition};
 use crate::sandbox::limits::Limits;
 use crate::sandbox::protocol::{Declaration, Found, Made, Phase};
-use crate::verdict::{Reason, Refusal};
+use crate::verdict::{Notes, Reason, Refusal};
 
 /// Why a conversion did not end with renditions.
 #[derive(Debug)]
@@ -61,7 +67,7 @@ impl From<Refusal> for Failure {
 /// Refuses what is over a limit, with the limit's name, the value seen and the value allowed. One bounded pass: no pixel is
 /// decoded, and compressed metadata is inflated only as far as its limit.
 pub fn inspect(upload: &[u8], recipe: &Recipe, limits: &Limits) -> Result<Declaration, Refusal> {
-    let headers = preflight::examine(upload, limits)?;
+    let headers = preflight::examine(upload, limits, Truncated::of(recipe))?;
     let (width, height) = headers.displayed();
     let scale = decode::scale(&headers, recipe);
     // First the decoder alone, so that what follows counts with sane numbers.
@@ -96,10 +102,10 @@ pub fn convert(
     phase: &mut dyn FnMut(Phase),
     output: &mut dyn Write,
 ) -> Result<Product, Failure> {
-    let headers = preflight::examine(upload, limits)?;
+    let headers = preflight::examine(upload, limits, Truncated::of(recipe))?;
     let mut found = Found {
-        placeholder: None,
         info: recipe.info().then(|| preflight::info(upload, &headers)),
+        ..Found::default()
     };
     let mut made = Vec::with_capacity(recipe.renditions().len());
     if recipe.needs_no_pixels() {
@@ -107,17 +113,29 @@ pub fn convert(
     }
     phase(Phase::Decode);
     let scale = decode::scale(&headers, recipe);
-    let mut master = decode::decode(upload, &headers, scale, limits)?;
+    let mut colours = colour::Source::read(upload, headers.colours);
+    let mut master = decode::decode(upload, &headers, scale, limits, &mut colours)?;
     phase(Phase::Transform);
-    if transform::may_premultiply(recipe.renditions(), &headers) {
+    master.space = colours.space(master.layout);
+    let keeps_profile = |rendition: &Rendition| rendition.keep.contains(&Keep::Icc) && colours.profile().is_some();
+    if !recipe.renditions().iter().any(keeps_profile)
+        && transform::converts_early(recipe.renditions(), &headers, &master)
+    {
+        master.become_srgb();
+    }
+    if transform::may_premultiply(recipe, &headers) {
         master.premultiply();
     }
+
+    let exif = headers.exif.and_then(|exif| metadata::credits(upload, exif));
 
     // The master goes as soon as the last rendition is cut from it, before that one is encoded.
     let master = Rc::new(master);
     if let Some(kind) = recipe.placeholder() {
-        let small = transform::render(Rc::clone(&master), scale, &placeholder::rendition(), &headers, true)?;
+        let small = placeholder::rendition();
+        let small = transform::render(Rc::clone(&master), scale, &small, &headers, true, Colouring::Srgb)?;
         found.placeholder = Some(placeholder::of(kind, small)?);
+        found.notes = colours.notes;
     }
     let mut master = Some(master);
     for (index, rendition) in recipe.renditions().iter().enumerate() {
@@ -128,9 +146,20 @@ pub fn convert(
         let last = index + 1 == recipe.renditions().len();
         let source = if last { master.take() } else { master.clone() };
         let Some(source) = source else { break };
-        let pixels = transform::render(source, scale, rendition, &headers, encode::keeps_alpha(format))?;
+        let (colouring, profile) = if keeps_profile(rendition) {
+            (Colouring::Own, colours.profile())
+        } else {
+            (Colouring::Srgb, None)
+        };
+        let alpha = encode::keeps_alpha(format);
+        let pixels = transform::render(source, scale, rendition, &headers, alpha, colouring)?;
         phase(Phase::Encode);
-        made.push(write_one(pixels, rendition, format, output)?);
+        let credits = exif.as_deref().filter(|_| rendition.keep.contains(&Keep::Copyright));
+        let kept = Kept { profile, exif: credits };
+        made.push(Made {
+            notes: colours.notes,
+            ..write_one(pixels, rendition, format, kept, output)?
+        });
     }
     Ok(Product { made, found })
 }
@@ -139,15 +168,29 @@ fn write_one(
     pixels: Rc<pixels::Pixels>,
     rendition: &Rendition,
     format: crate::format::Format,
+    kept: Kept<'_>,
     output: &mut dyn Write,
 ) -> Result<Made, Failure> {
     let (width, height) = (pixels.width, pixels.height);
-    let encoded = encode::encode(pixels, rendition, format, output)?;
+    let canvas = Canvas {
+        size: (width, height),
+        alpha: pixels.layout == pixels::Layout::Rgba,
+    };
+    // What is kept counts against `max_bytes`.
+    let beside = if rendition.max_bytes.is_some() {
+        kept.length(format).map_err(Failure::Output)?
+    } else {
+        0
+    };
+    let mut output = Embedding::new(output, kept, format, canvas);
+    let encoded = encode::encode(pixels, rendition, format, beside, &mut output)?;
+    let added = output.finish().map_err(Failure::Output)?;
     Ok(Made {
         format,
         width,
         height,
-        bytes: encoded.bytes,
+        bytes: encoded.bytes + added,
         quality: encoded.quality,
+        notes: Notes::NONE,
     })
 }

@@ -25,7 +25,7 @@ use crate::recipe::{Preview, RecipeKey};
 use crate::sandbox::outcome::{Outcome, Usage};
 use crate::sandbox::protocol::Phase;
 use crate::tenants::{Standing, Use};
-use crate::verdict::{Reason, Report, Status, Stored};
+use crate::verdict::{Notes, Reason, Report, Status, Stored};
 
 pub use tenancy::{MINUTES_KEPT, Revision, SIDELINE_LEASE, TenantAction, TenantAuditRecord, TenantSummary};
 
@@ -105,7 +105,7 @@ pub struct Attempt {
     pub gate: Gate,
 }
 
-/// What is known of an upload from its headers; all absent where it never got that far.
+/// What is known of an upload from its headers and its conversion; all absent where it never got that far.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Looks {
     /// Size in bytes.
@@ -124,6 +124,9 @@ pub struct Looks {
     /// Facts from its headers, where the recipe asked for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub info: Option<Info>,
+    /// What its conversion did about oddities; none where it did not convert.
+    #[serde(default, skip_serializing_if = "Notes::is_empty")]
+    pub notes: Notes,
 }
 
 /// An earlier result that still holds.

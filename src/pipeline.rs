@@ -20,7 +20,7 @@ use crate::sandbox::outcome::Outcome;
 use crate::sandbox::protocol::{Found, Task};
 use crate::sandbox::{Attempted, Watch};
 use crate::store::Access;
-use crate::verdict::{Reason, Report, Stored};
+use crate::verdict::{Notes, Reason, Report, Stored};
 
 pub use worker::{BUILD, Readiness, Setup, SetupError, Sources, Stores, Worker, any_epoch};
 
@@ -365,11 +365,16 @@ impl Worker {
 fn looks(upload: &Upload, attempted: &Attempted) -> Looks {
     let declared = attempted.facts.declared.as_ref();
     // What was found is told where all of the attempt checks, and not otherwise.
-    let found = match attempted.outcome {
-        Outcome::Converted(_) => attempted.facts.found.clone(),
-        _ => Found::default(),
+    let (found, notes) = match &attempted.outcome {
+        Outcome::Converted(made) => {
+            let found = attempted.facts.found.clone();
+            let notes = made.iter().fold(found.notes, |notes, made| notes.and(made.notes));
+            (found, notes)
+        }
+        _ => (Found::default(), Notes::NONE),
     };
     Looks {
+        notes,
         bytes: upload.bytes,
         format: declared.map(|declared| declared.format).or(upload.format),
         width: declared.map(|declared| declared.width),

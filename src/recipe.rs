@@ -112,6 +112,26 @@ pub struct Rendition {
     /// time; ignored by other formats.
     #[serde(default, skip_serializing_if = "is_default")]
     pub progressive: bool,
+    /// Whether pixels are mixed as light and not as samples, when the picture is resized; slower, and fine bright detail stays bright.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub linear: bool,
+    /// Metadata of the upload that goes into the rendition; nothing else does, where it was taken least of all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keep: Vec<Keep>,
+    /// Whether an upload that ends early is converted as far as it goes. One decode serves all renditions: it holds for all where
+    /// one says so.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub tolerate_truncated: bool,
+}
+
+/// Metadata that may be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keep {
+    /// EXIF's artist and copyright, in fresh EXIF that holds nothing else.
+    Copyright,
+    /// The pixels' own colours, with their ICC profile, for RGB pictures with a sound one; all others are converted to sRGB.
+    Icc,
 }
 
 /// The format of a rendition.
@@ -246,6 +266,11 @@ impl Recipe {
         &self.0
     }
 
+    /// Whether an upload that ends early is converted as far as it goes.
+    pub fn tolerates_truncated(&self) -> bool {
+        self.renditions().iter().any(|rendition| rendition.tolerate_truncated)
+    }
+
     /// What the ledger knows this recipe by.
     pub fn key(&self) -> RecipeKey {
         // A list alone where there is nothing else, as it was before there was.
@@ -298,6 +323,9 @@ impl Rendition {
             max_bytes: None,
             blur: Hundredths::default(),
             sharpen: Hundredths::default(),
+            linear: false,
+            keep: Vec::new(),
+            tolerate_truncated: false,
         }
     }
 
@@ -325,6 +353,9 @@ impl Rendition {
             && !(1..=100).contains(&quality)
         {
             return Err(("quality", format!("{quality} is not between 1 and 100")));
+        }
+        if (1..self.keep.len()).any(|index| self.keep[..index].contains(&self.keep[index])) {
+            return Err(("keep", "a word is there twice".to_owned()));
         }
         if self.max_bytes == Some(0) {
             return Err(("max_bytes", "0 leaves nothing".to_owned()));
@@ -443,5 +474,19 @@ mod tests {
         assert_eq!(error, "renditions[0].width: 0 px is not between 1 and 16384");
         let climbing = Recipe::new(vec![Rendition::named("../etc")]).unwrap_err().to_string();
         assert!(climbing.starts_with("renditions[0].name:"), "{climbing}");
+    }
+
+    #[test]
+    fn options_that_are_off_leave_no_trace() {
+        let plain = serde_json::to_value(Rendition::named("a")).unwrap();
+        for option in ["linear", "keep", "tolerate_truncated"] {
+            assert_eq!(plain.get(option), None);
+        }
+        let twice = Rendition {
+            keep: vec![Keep::Icc, Keep::Icc],
+            ..Rendition::named("a")
+        };
+        let error = Recipe::new(vec![twice]).unwrap_err().to_string();
+        assert_eq!(error, "renditions[0].keep: a word is there twice");
     }
 }

@@ -1,5 +1,7 @@
 //! What the web app and the operators are told: status, reason and the measured cost of one job.
 
+mod note;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -7,6 +9,8 @@ use crate::digest::Digest;
 use crate::format::Format;
 use crate::info::Info;
 use crate::recipe::Preview;
+
+pub use note::{Note, Notes};
 
 /// How a job ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -216,6 +220,9 @@ pub struct Report {
     pub info: Option<Info>,
     /// What was made.
     pub renditions: Vec<Stored>,
+    /// What was done about an odd upload without refusing it.
+    #[serde(default)]
+    pub notes: Notes,
     /// CPU time of the child, in milliseconds.
     pub cpu_ms: Option<u64>,
     /// Wall time of the child, in milliseconds.

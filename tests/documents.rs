@@ -15,8 +15,8 @@ use lazaret::event::{Event, TYPE};
 use lazaret::format::Format;
 use lazaret::info::{ColourModel, Info};
 use lazaret::job::{Body, Source};
-use lazaret::recipe::{Crop, Fit, Flip, Gravity, Placeholder, Rendition, Target, Wishes};
-use lazaret::verdict::{Reason, Report, Status, Stored};
+use lazaret::recipe::{Crop, Fit, Flip, Gravity, Keep, Placeholder, Rendition, Target, Wishes};
+use lazaret::verdict::{Note, Notes, Reason, Report, Status, Stored};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -128,12 +128,21 @@ fn every_status_and_reason_is_documented_and_no_other() {
         variants::<Reason>()
     );
     assert_eq!(
+        strings(&schemas["Result"]["properties"]["notes"]["items"]["enum"]),
+        variants::<Note>()
+    );
+    assert_eq!(first_column("| note | |"), variants::<Note>());
+    assert_eq!(
         strings(&schemas["Stored"]["properties"]["format"]["enum"]),
         variants::<Format>()
     );
     assert_eq!(
         strings(&schemas["Rendition"]["properties"]["format"]["enum"]),
         variants::<Target>()
+    );
+    assert_eq!(
+        strings(&schemas["Rendition"]["properties"]["keep"]["items"]["enum"]),
+        variants::<Keep>()
     );
     assert_eq!(
         strings(&schemas["Rendition"]["properties"]["fit"]["enum"]),
@@ -326,6 +335,7 @@ fn report() -> Report {
             sha256: digest(),
             quality: Some(80),
         }],
+        notes: Notes::NONE,
         cpu_ms: None,
         wall_ms: None,
         peak_memory_bytes: None,

@@ -23,7 +23,7 @@ pub struct RecipeArguments {
     /// north-east, …, attention), rotate (90, 180, 270), flip (horizontal, vertical, both), crop.x, crop.y, crop.width, crop.height (px, or
     /// percent: 25%), quality (1 to 100, auto), max_bytes, chroma (420, 444), progressive,
     /// lossless, enlarge, background (#rrggbb, #rrggbbaa, transparent), blur (0.3 to 100 px),
-    /// sharpen (0 to 10).
+    /// sharpen (0 to 10), linear, keep (copyright, icc, copyright+icc), tolerate_truncated.
     #[arg(long = "rendition", value_name = "KEY=VALUE,…", value_parser = rendition)]
     pub renditions: Vec<Rendition>,
     /// Tell a placeholder of the picture, a short text to show while it loads: blurhash, thumbhash or dominant (its colour).
@@ -73,10 +73,10 @@ fn rendition(text: &str) -> Result<Rendition, String> {
         let (key, value) = pair
             .split_once('=')
             .ok_or_else(|| format!("{pair:?} is not KEY=VALUE"))?;
-        let value = if matches!(key, "name" | "chroma") {
-            Value::from(value)
-        } else {
-            plain(value)
+        let value = match key {
+            "name" | "chroma" => Value::from(value),
+            "keep" => value.split('+').map(Value::from).collect(),
+            _ => plain(value),
         };
         let (table, field) = match key.split_once('.') {
             Some((group, field)) => {
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    use crate::recipe::{Chroma, Colour, Fit, Flip, Gravity, Hundredths, Quality, Rotate, Target};
+    use crate::recipe::{Chroma, Colour, Fit, Flip, Gravity, Hundredths, Keep, Quality, Rotate, Target};
 
     #[test]
     fn the_default_preset_is_made_where_nothing_else_is_asked_for() {
@@ -145,6 +145,8 @@ mod tests {
         );
         assert_eq!((read.width, read.height, read.lossless), (Some(320), None, true));
         assert_eq!(read.chroma, Some(Chroma::Full));
+        let read = rendition("name=a,keep=copyright+icc,linear=true").unwrap();
+        assert_eq!((read.keep, read.linear), (vec![Keep::Copyright, Keep::Icc], true));
     }
 
     #[test]

@@ -94,7 +94,11 @@ pub(super) fn detail(report: &Report) -> String {
         return harmless(report.detail.as_deref().unwrap_or_default(), 90);
     }
     let made = |made: &Stored| format!("{} {} {}×{}", made.name, made.format, made.width, made.height);
-    report.renditions.iter().map(made).collect::<Vec<_>>().join(", ")
+    let made = report.renditions.iter().map(made).collect::<Vec<_>>().join(", ");
+    if report.notes.is_empty() {
+        return made;
+    }
+    format!("{made} ({})", report.notes)
 }
 
 /// Line breaks as blanks, other control characters as what cannot be shown.

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod ico;
+mod inks;
 mod jpeg;
 mod samples;
 
@@ -22,13 +23,14 @@ use image::error::LimitErrorKind;
 use image::{ImageDecoder, ImageError, Limits as DecoderLimits};
 
 use crate::convert::Failure;
+use crate::convert::colour::{Kind, Source};
 use crate::convert::pixels::Pixels;
-use crate::convert::preflight::{Headers, Traits};
+use crate::convert::preflight::{Ending, Headers, Traits};
 use crate::convert::scale::Scale;
 use crate::format::Format;
 use crate::recipe::Recipe;
 use crate::sandbox::limits::Limits;
-use crate::verdict::{Reason, Refusal};
+use crate::verdict::{Note, Reason, Refusal};
 
 /// The scale at which an upload is decoded for `recipe`.
 pub(super) fn scale(headers: &Headers, recipe: &Recipe) -> Scale {
@@ -39,35 +41,34 @@ pub(super) fn scale(headers: &Headers, recipe: &Recipe) -> Scale {
 }
 
 /// Decodes `upload`, whose headers were examined, at a scale that [`scale`] gave, or whole.
-pub(super) fn decode(upload: &[u8], headers: &Headers, scale: Scale, limits: &Limits) -> Result<Pixels, Failure> {
-    if let Traits::Jpeg {
-        components,
-        adobe,
-        ended,
-        starved,
-        ..
-    } = headers.traits
-    {
-        if !ended {
-            return Err(corrupt("the JPEG ends before its end marker"));
+///
+/// Of one that ends early, where that is tolerated, what is there is decoded; the rest is grey, black or transparent, and noted in `source`.
+pub(super) fn decode(
+    upload: &[u8],
+    headers: &Headers,
+    scale: Scale,
+    limits: &Limits,
+    source: &mut Source<'_>,
+) -> Result<Pixels, Failure> {
+    if let Traits::Jpeg { components, adobe, .. } = headers.traits {
+        if headers.ending != Ending::Whole {
+            source.notes = source.notes.with(Note::Truncated);
         }
-        if starved {
-            return Err(corrupt("a scan of the JPEG is too short for its blocks"));
-        }
-        return jpeg::decode(upload, headers, scale, (components, adobe), limits.scans);
+        return jpeg::decode(upload, headers, scale, (components, adobe), limits.scans, source);
     }
     if let Traits::Icon { start, length, png } = headers.traits {
-        return ico::decode(upload, headers, (start, length), png);
+        return ico::decode(upload, headers, (start, length), png, source);
     }
     let input = Cursor::new(upload);
     match headers.format {
-        Format::Png => read(PngDecoder::new(input), headers),
-        Format::Gif => read(GifDecoder::new(input), headers),
-        Format::Webp => read(WebPDecoder::new(input), headers),
-        Format::Bmp => read(BmpDecoder::new(input), headers),
-        Format::Tiff => read(tiff(input), headers),
-        Format::Qoi => read(QoiDecoder::new(input), headers),
-        Format::Pnm => read(PnmDecoder::new(input), headers),
+        Format::Png => read(PngDecoder::new(input), headers, source),
+        Format::Gif => read(GifDecoder::new(input), headers, source),
+        Format::Webp => read(WebPDecoder::new(input), headers, source),
+        Format::Bmp => read(BmpDecoder::new(input), headers, source),
+        Format::Tiff if headers.colours.kind == Kind::Inks => inks::decode(upload, headers, source),
+        Format::Tiff => read(tiff(input), headers, source),
+        Format::Qoi => read(QoiDecoder::new(input), headers, source),
+        Format::Pnm => read(PnmDecoder::new(input), headers, source),
         Format::Jpeg | Format::Ico => Err(corrupt("headers without their traits")),
     }
 }
@@ -79,7 +80,11 @@ fn tiff(input: Cursor<&[u8]>) -> Result<TiffDecoder<Cursor<&[u8]>>, ImageError> 
     Ok(decoder)
 }
 
-fn read<D: ImageDecoder>(decoder: Result<D, ImageError>, headers: &Headers) -> Result<Pixels, Failure> {
+fn read<D: ImageDecoder>(
+    decoder: Result<D, ImageError>,
+    headers: &Headers,
+    source: &mut Source<'_>,
+) -> Result<Pixels, Failure> {
     let decoder = decoder.map_err(failure)?;
     let size = decoder.dimensions();
     if size != (headers.width, headers.height) {
@@ -87,7 +92,18 @@ fn read<D: ImageDecoder>(decoder: Result<D, ImageError>, headers: &Headers) -> R
     }
     let kind = decoder.color_type();
     let mut bytes = vec![0; usize::try_from(decoder.total_bytes()).map_err(|_| Failure::OutOfMemory)?];
-    decoder.read_image(&mut bytes).map_err(failure)?;
+    match decoder.read_image(&mut bytes) {
+        Ok(()) => {}
+        // Where not one sample was decoded there is nothing to show.
+        Err(_) if headers.ending != Ending::Whole && bytes.iter().any(|&sample| sample != 0) => {
+            source.notes = source.notes.with(Note::Truncated);
+            // The decoder did not come to put samples of two bytes in order.
+            if headers.format == Format::Png {
+                samples::from_big_endian(kind, &mut bytes);
+            }
+        }
+        Err(error) => return Err(failure(error)),
+    }
     let (layout, bytes) = samples::to_eight_bits(kind, bytes)?;
     Ok(Pixels::new(size, layout, bytes).without_idle_alpha())
 }

@@ -35,11 +35,12 @@ pub(super) struct Encoded {
     pub(super) quality: Option<u8>,
 }
 
-/// Encodes to `format`, one of those that [`crate::recipe::Target::resolve`] gives.
+/// Encodes to `format`, one of those that [`crate::recipe::Target::resolve`] gives; `beside` are bytes of the rendition that others write.
 pub(super) fn encode(
     pixels: Rc<Pixels>,
     rendition: &Rendition,
     format: Format,
+    beside: u64,
     output: &mut dyn Write,
 ) -> Result<Encoded, Failure> {
     let pixels = match format {
@@ -59,7 +60,7 @@ pub(super) fn encode(
     };
     let quality = match rendition.max_bytes {
         Some(most) => {
-            let (bytes, quality) = search::fit(&pixels, rendition, format, quality, most)?;
+            let (bytes, quality) = search::fit(&pixels, rendition, format, quality, (most, beside))?;
             output.write_all(&bytes).map_err(Failure::Output)?;
             quality
         }

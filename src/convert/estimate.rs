@@ -5,6 +5,7 @@
 //! Rust and the `malloc` of C libraries count alike. It follows [`super::convert`] step by step: change them together.
 #![forbid(unsafe_code)]
 
+use super::colour::Told;
 use super::encode::search::{SIDE, buffer};
 use super::encode::webp::TOKEN_PIXELS;
 use super::encode::{jpeg, keeps_alpha};
@@ -14,7 +15,7 @@ use super::preflight::Headers;
 use super::scale::Scale;
 use super::transform::{blur, is_filtered, may_premultiply, resizes, sharpen};
 use crate::format::Format;
-use crate::recipe::{Geometry, Quality, Recipe, Rendition};
+use crate::recipe::{Geometry, Keep, Quality, Recipe, Rendition};
 
 /// Tables, buffers and small allocations of all codecs.
 const FIXED: u64 = 1 << 20;
@@ -26,16 +27,18 @@ pub(super) fn peak(headers: &Headers, scale: Scale, recipe: &Recipe) -> u64 {
     if recipe.needs_no_pixels() {
         return FIXED;
     }
-    let premultiplied = may_premultiply(recipe.renditions(), headers);
+    let premultiplied = may_premultiply(recipe, headers);
     let last = recipe.renditions().len().saturating_sub(1);
+    let keeps_profile = |rendition: &Rendition| rendition.keep.contains(&Keep::Icc);
+    // Where the master stays in colours of its own, a rendition that takes its pixels as they are converts a copy.
+    let own = recipe.renditions().iter().any(keeps_profile) && headers.colours.told != Told::Nothing;
     let each = recipe.renditions().iter().enumerate().map(|(index, rendition)| {
-        let step = Step::of(
-            headers,
+        let handling = Handling {
             scale,
-            rendition,
-            &rendition.geometry(width, height),
             premultiplied,
-        );
+            converted: own && !keeps_profile(rendition),
+        };
+        let step = Step::of(headers, rendition, &rendition.geometry(width, height), handling);
         let encoding = step.result + step.encoder;
         // The last one is encoded without the master, unless it is the master.
         let shared = step.result == 0;
@@ -44,10 +47,26 @@ pub(super) fn peak(headers: &Headers, scale: Scale, recipe: &Recipe) -> u64 {
     });
     let small = recipe.placeholder().map_or(0, |_| {
         let rendition = placeholder::rendition();
-        let geometry = rendition.geometry(width, height);
-        master + Step::of(headers, scale, &rendition, &geometry, premultiplied).scratch
+        let handling = Handling {
+            scale,
+            premultiplied,
+            converted: true,
+        };
+        master + Step::of(headers, &rendition, &rendition.geometry(width, height), handling).scratch
     });
-    each.fold(headers.decode_bytes_at(scale).max(small), u64::max) + FIXED
+    let keeps = recipe.renditions().iter().any(|rendition| !rendition.keep.is_empty());
+    each.fold(headers.decode_bytes_at(scale).max(small), u64::max) + headers.colours.memory(keeps) + FIXED
+}
+
+/// How the master is held.
+#[derive(Clone, Copy)]
+struct Handling {
+    /// At which scale it was decoded.
+    scale: Scale,
+    /// Whether its colours are multiplied by alpha.
+    premultiplied: bool,
+    /// Whether its colours are converted for this rendition alone.
+    converted: bool,
 }
 
 /// One rendition's needs beside the master.
@@ -61,7 +80,7 @@ struct Step {
 }
 
 impl Step {
-    fn of(headers: &Headers, scale: Scale, rendition: &Rendition, geometry: &Geometry, premultiplied: bool) -> Self {
+    fn of(headers: &Headers, rendition: &Rendition, geometry: &Geometry, handling: Handling) -> Self {
         let channels = headers.channels;
         let resized = area(geometry.resized) * channels;
         let cut = if resizes(geometry) || area(geometry.crop_size()) != headers.pixels() {
@@ -92,14 +111,18 @@ impl Step {
 
         let resampling = cut
             + if resizes(geometry) {
-                resampler(headers, scale, orientation, geometry, premultiplied)
+                if rendition.linear {
+                    in_light(headers, orientation, geometry, handling)
+                } else {
+                    resampler(headers, orientation, geometry, handling)
+                }
             } else {
                 0
             };
         let filtered = is_filtered(rendition);
         let before = match turned.max(cut) {
             // The master itself is copied before it is changed.
-            0 if filtered => resized,
+            0 if filtered || handling.converted => resized,
             before => before,
         };
         let filters = if filtered { filters(geometry) } else { 0 };
@@ -121,10 +144,11 @@ impl Step {
 /// in place before, a copy with colours multiplied by alpha.
 fn resampler(
     headers: &Headers,
-    scale: Scale,
     orientation: Orientation,
     geometry: &Geometry,
-    premultiplied: bool,
+    Handling {
+        scale, premultiplied, ..
+    }: Handling,
 ) -> u64 {
     let (width, _) = orientation.turn(geometry.crop_size());
     let (_, height) = orientation.turn(geometry.resized);
@@ -148,6 +172,18 @@ fn resampler(
 fn filters(geometry: &Geometry) -> u64 {
     let (width, height) = geometry.resized;
     blur::scratch(width.max(height)).max(sharpen::scratch(width))
+}
+
+/// What the resampler holds beside both pictures where it mixes light: the part that it resizes, the picture after the upright pass, and
+/// the result, all in 16 bits, and the weights.
+fn in_light(headers: &Headers, orientation: Orientation, geometry: &Geometry, handling: Handling) -> u64 {
+    let samples = area(geometry.crop_size()) + area(geometry.resized);
+    // Light is multiplied by alpha in place.
+    let handling = Handling {
+        premultiplied: true,
+        ..handling
+    };
+    2 * (samples * headers.channels + resampler(headers, orientation, geometry, handling))
 }
 
 /// What the encoder holds beside the pixels it is given.

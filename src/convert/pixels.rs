@@ -6,6 +6,7 @@ use std::rc::Rc;
 use fast_image_resize::images::Image;
 use fast_image_resize::{MulDiv, PixelType};
 
+use crate::convert::colour::Space;
 use crate::recipe::Colour;
 
 /// Channels of a pixel.
@@ -26,6 +27,8 @@ pub(super) struct Pixels {
     pub(super) bytes: Vec<u8>,
     /// Whether colours are multiplied by alpha; only ever true of a master.
     pub(super) premultiplied: bool,
+    /// The way to sRGB; nothing where the samples are there.
+    pub(super) space: Option<Rc<Space>>,
 }
 
 impl Layout {
@@ -58,12 +61,31 @@ impl Pixels {
             layout,
             bytes,
             premultiplied: false,
+            space: None,
         }
     }
 
     /// Bytes of one row.
     pub(super) fn stride(&self) -> usize {
         self.width as usize * self.layout.channels()
+    }
+
+    /// Converts to sRGB, in place where nobody else holds the picture.
+    pub(super) fn in_srgb(picture: Rc<Self>) -> Rc<Self> {
+        if picture.space.is_none() {
+            return picture;
+        }
+        let mut own = Rc::unwrap_or_clone(picture);
+        own.become_srgb();
+        Rc::new(own)
+    }
+
+    /// Converts to sRGB, in place; colours must not be multiplied by alpha.
+    pub(super) fn become_srgb(&mut self) {
+        debug_assert!(!self.premultiplied, "colours times alpha are no colours");
+        if let Some(space) = self.space.take() {
+            space.convert(self.layout, &mut self.bytes);
+        }
     }
 
     /// Multiplies colours by alpha, in place; nothing to do without alpha.

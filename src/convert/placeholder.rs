@@ -30,11 +30,6 @@ pub(super) fn rendition() -> Rendition {
 
 /// Makes a placeholder.
 pub(super) fn of(kind: Placeholder, picture: Rc<Pixels>) -> Result<Preview, Failure> {
-    let mut own = Rc::unwrap_or_clone(picture);
-    if own.premultiplied {
-        own.unmultiply();
-    }
-    let picture = Rc::new(own);
     let text = match kind {
         Placeholder::Blurhash => {
             let flat = Pixels::coloured(Pixels::flattened(picture, Colour::default()));

@@ -21,11 +21,15 @@ mod qoi;
 mod tiff;
 mod webp;
 
+pub(super) use bytes::Bytes;
 pub(super) use info::read as info;
 
+use crate::convert::colour::{Colours, Kind};
+use crate::convert::metadata::Exif;
 use crate::convert::orientation::Orientation;
 use crate::convert::scale::Scale;
 use crate::format::{Format, unread};
+use crate::recipe::Recipe;
 use crate::sandbox::limits::Limits;
 use crate::verdict::{Reason, Refusal};
 
@@ -48,8 +52,47 @@ pub(super) struct Headers {
     pub(super) channels: u64,
     /// Peak heap of the decoder, the decoded picture included, at most.
     pub(super) decode_bytes: u64,
+    /// Where EXIF lies.
+    pub(super) exif: Option<Exif>,
+    /// How the file ends; [`Ending::Whole`] unless that is tolerated.
+    pub(super) ending: Ending,
+    /// What the samples are, and what is said of their colours.
+    pub(super) colours: Colours,
     /// What else the decoder should know.
     pub(super) traits: Traits,
+}
+
+/// How a file ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// As it should, as far as headers tell.
+    Whole,
+    /// Between two parts, without its end: its decoder finds out whether anything is missing.
+    Open,
+    /// Within a part, as this says.
+    Cut(&'static str),
+    /// It lacks something before its end, as this says: that is never tolerated.
+    Short(&'static str),
+}
+
+/// What is done with a file that ends early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Truncated {
+    /// It is refused as corrupt.
+    Refused,
+    /// It is converted as far as it goes.
+    Tolerated,
+}
+
+impl Truncated {
+    /// As a recipe says.
+    pub(super) fn of(recipe: &Recipe) -> Self {
+        if recipe.tolerates_truncated() {
+            Self::Tolerated
+        } else {
+            Self::Refused
+        }
+    }
 }
 
 /// Facts that one format's decoder needs from the walk.
@@ -63,10 +106,6 @@ pub(super) enum Traits {
         components: u8,
         /// Whether an Adobe marker was seen: four inks are then stored inverted.
         adobe: bool,
-        /// Whether the end marker was seen.
-        ended: bool,
-        /// Whether a scan has fewer bits than its blocks take at least.
-        starved: bool,
         /// What the decoder holds beside the decoded picture, at most, whatever its scale.
         beside: u64,
     },
@@ -93,6 +132,9 @@ impl Headers {
             orientation: Orientation::UPRIGHT,
             channels,
             decode_bytes,
+            exif: None,
+            ending: Ending::Whole,
+            colours: Colours::plain(if channels == 1 { Kind::Grey } else { Kind::Rgb }),
             traits: Traits::Plain,
         }
     }
@@ -110,9 +152,9 @@ impl Headers {
     /// Peak heap of the decoder at `scale`, the decoded picture included, at most.
     pub(super) fn decode_bytes_at(&self, scale: Scale) -> u64 {
         match self.traits {
-            Traits::Jpeg { beside, .. } if scale != Scale::WHOLE => {
+            Traits::Jpeg { components, beside, .. } if scale != Scale::WHOLE => {
                 let (width, height) = scale.size((self.width, self.height));
-                area(width, height) * self.channels + beside
+                area(width, height) * u64::from(components) + beside
             }
             _ => self.decode_bytes,
         }
@@ -140,7 +182,7 @@ impl Headers {
 }
 
 /// The headers of `upload`, within the limits that are counted without a recipe.
-pub(super) fn examine(upload: &[u8], limits: &Limits) -> Result<Headers, Refusal> {
+pub(super) fn examine(upload: &[u8], limits: &Limits, truncated: Truncated) -> Result<Headers, Refusal> {
     if upload.is_empty() {
         return Err(Refusal::new(Reason::Empty, "the upload has no bytes"));
     }
@@ -160,8 +202,13 @@ pub(super) fn examine(upload: &[u8], limits: &Limits) -> Result<Headers, Refusal
         Format::Qoi => qoi::read,
         Format::Pnm => pnm::read,
     };
-    let headers = read(upload, limits)?;
+    let mut headers = read(upload, limits)?;
     headers.check(limits)?;
+    match (truncated, headers.ending) {
+        (_, Ending::Short(why)) | (Truncated::Refused, Ending::Cut(why)) => return Err(corrupt(why)),
+        (Truncated::Tolerated, _) => {}
+        (Truncated::Refused, _) => headers.ending = Ending::Whole,
+    }
     Ok(headers)
 }
 

@@ -30,6 +30,8 @@ impl Scale {
             .map(|rendition| match rendition.gravity {
                 // Where the cut goes is seen in the picture itself.
                 Gravity::Attention => 1.0,
+                // A decoder mixes samples, not light.
+                _ if rendition.linear => 1.0,
                 _ => reduction(&rendition.geometry(width, height)),
             });
         let least = factors.fold(f64::INFINITY, f64::min);

@@ -9,11 +9,17 @@ use super::samples::{self, Tiff};
 use super::*;
 use crate::format::Format;
 use crate::recipe::{Chroma, Colour, Fit, Quality, Target};
+use crate::verdict::Note;
 
 fn outcome(upload: &[u8], recipe: &Recipe) -> Result<(Vec<Made>, Vec<u8>), Failure> {
     let mut output = Vec::new();
     let product = convert(upload, recipe, &Limits::default(), &mut |_| {}, &mut output)?;
     Ok((product.made, output))
+}
+
+/// What was made of an upload that must convert, and the output.
+pub(super) fn made(upload: &[u8], recipe: &Recipe) -> (Vec<Made>, Vec<u8>) {
+    outcome(upload, recipe).unwrap()
 }
 
 /// The output for an upload that must convert.
@@ -32,10 +38,11 @@ fn recipe(renditions: impl Into<Vec<Rendition>>) -> Recipe {
     Recipe::new(renditions.into()).unwrap()
 }
 
-fn read_back(bytes: &[u8]) -> pixels::Pixels {
+pub(super) fn read_back(bytes: &[u8]) -> pixels::Pixels {
     let limits = Limits::default();
-    let headers = preflight::examine(bytes, &limits).unwrap();
-    decode::decode(bytes, &headers, scale::Scale::WHOLE, &limits).unwrap()
+    let headers = preflight::examine(bytes, &limits, Truncated::Refused).unwrap();
+    let mut colours = colour::Source::read(bytes, headers.colours);
+    decode::decode(bytes, &headers, scale::Scale::WHOLE, &limits, &mut colours).unwrap()
 }
 
 fn pixel(picture: &pixels::Pixels, x: u32, y: u32) -> Vec<u8> {
@@ -548,5 +555,185 @@ fn a_broken_output_is_told() {
             &mut Full,
         );
         assert!(matches!(end, Err(Failure::Output(_))), "{target:?}: {end:?}");
+    }
+}
+
+#[test]
+fn what_is_there_of_a_cut_file_is_shown_where_that_is_tolerated() {
+    let size = (61, 47);
+    let tolerant = Rendition {
+        tolerate_truncated: true,
+        ..one(Target::Png)
+    };
+    for (name, source) in [
+        (
+            "jpeg",
+            samples::jpeg(61, 47, ColorType::Rgb, SamplingFactor::R_4_4_4, false),
+        ),
+        (
+            "jpeg progressive",
+            samples::jpeg(61, 47, ColorType::Rgb, SamplingFactor::R_4_2_0, true),
+        ),
+        (
+            "jpeg inks",
+            samples::jpeg(61, 47, ColorType::Cmyk, SamplingFactor::R_4_4_4, false),
+        ),
+        ("png", samples::png(size, 2, 8, false, &[])),
+        ("png 16", samples::png(size, 2, 16, false, &[])),
+        ("png interlaced", samples::png(size, 6, 8, true, &[])),
+        ("gif", samples::gif(61, 47, 1)),
+    ] {
+        let (_, whole) = made(&source, &recipe([tolerant.clone()]));
+        let kept = source.len() * 3 / 4;
+        let (made, cut) = made(&source[..kept], &recipe([tolerant.clone()]));
+        assert_eq!(Vec::from(made[0].notes), [Note::Truncated], "{name}");
+        let (whole, cut) = (read_back(&whole), read_back(&cut));
+        assert_eq!((cut.width, cut.height), size, "{name}");
+        // The first rows are there, but of a progressive or interlaced one, whose passes run over all rows.
+        if !name.contains("progressive") && !name.contains("interlaced") {
+            for (x, y) in [(0, 0), (30, 5), (60, 10)] {
+                let (seen, expected) = (pixel(&cut, x, y), pixel(&whole, x, y));
+                assert_eq!(seen[..3], expected[..3], "{name} at {x}, {y}");
+            }
+            assert_ne!(cut.bytes, whole.bytes, "{name}");
+        }
+        // Nothing of it is left to be shown: refused all the same.
+        let Err(Failure::Refused(refusal)) = outcome(&source[..30], &recipe([tolerant.clone()])) else {
+            panic!("{name}: nothing is there");
+        };
+        assert_eq!(refusal.reason, Reason::Corrupt, "{name}: {refusal}");
+    }
+    // A file that is whole is not touched by it; of one that lacks but its end mark all pixels are there.
+    let png = samples::png(size, 2, 8, false, &[]);
+    for (source, cut) in [(&png[..], false), (&png[..png.len() - 12], true)] {
+        let (made, output) = made(source, &recipe([tolerant.clone()]));
+        assert_eq!(!made[0].notes.is_empty(), cut);
+        assert_eq!(read_back(&output).bytes, samples::rgb(61, 47));
+    }
+}
+
+#[test]
+fn light_is_mixed_where_that_is_asked_for() {
+    // Stripes of black and white: half the light is 188, half the samples 128.
+    let stripes: Vec<u8> = (0..64 * 64).map(|index| if index % 2 == 0 { 255 } else { 0 }).collect();
+    let mut source = Vec::new();
+    let encoder = image::codecs::png::PngEncoder::new(&mut source);
+    image::ImageEncoder::write_image(encoder, &stripes, 64, 64, image::ExtendedColorType::L8).unwrap();
+    for (linear, expected) in [(false, 128), (true, 188)] {
+        let small = Rendition {
+            width: Some(8),
+            linear,
+            ..one(Target::Png)
+        };
+        let seen = read_back(&converted(&source, &recipe([small]))).bytes;
+        assert!(
+            seen.iter().all(|&sample| sample.abs_diff(expected) < 7),
+            "{linear}: {seen:?}"
+        );
+    }
+}
+
+#[test]
+fn few_bits_and_palettes_are_spread_over_the_whole_range() {
+    // Two pixels a row: nothing and full.
+    let header = |depth: u8, colour: u8| [&[0, 0, 0, 2, 0, 0, 0, 1, depth, colour][..], &[0, 0, 0]].concat();
+    let palette = samples::chunk(b"PLTE", &[10, 20, 30, 200, 100, 50]);
+    let clear = |alpha: &[u8]| samples::chunk(b"tRNS", alpha);
+    let file = |depth: u8, colour: u8, row: &[u8], more: &[Vec<u8>]| {
+        let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
+        png.extend(samples::chunk(b"IHDR", &header(depth, colour)));
+        more.iter().for_each(|chunk| png.extend(chunk));
+        png.extend(samples::chunk(b"IDAT", &samples::deflated(&[&[0], row].concat())));
+        png.extend(samples::chunk(b"IEND", b""));
+        png
+    };
+    for (depth, row) in [
+        (1, &[0b0100_0000][..]),
+        (2, &[0b0011_0000]),
+        (4, &[0x0f]),
+        (8, &[0, 255]),
+        (16, &[0, 0, 255, 255]),
+    ] {
+        let grey = read_back(&converted(&file(depth, 0, row, &[]), &recipe([one(Target::Png)])));
+        assert_eq!(grey.bytes, [0, 255], "{depth} bits");
+        let keyed = file(depth, 0, row, &[clear(&[0, 0])]);
+        let keyed = read_back(&converted(&keyed, &recipe([one(Target::Png)])));
+        assert_eq!(
+            (keyed.bytes[3], &keyed.bytes[4..]),
+            (0, &[255; 4][..]),
+            "{depth} bits, black is clear"
+        );
+    }
+    for (depth, row) in [(1, &[0b0100_0000][..]), (2, &[0b0001_0000]), (4, &[0x01]), (8, &[0, 1])] {
+        let plain = file(depth, 3, row, std::slice::from_ref(&palette));
+        let plain = read_back(&converted(&plain, &recipe([one(Target::Png)])));
+        assert_eq!(plain.bytes, [10, 20, 30, 200, 100, 50], "{depth} bits");
+        let glass = file(depth, 3, row, &[palette.clone(), clear(&[255, 128])]);
+        let glass = read_back(&converted(&glass, &recipe([one(Target::Png)])));
+        assert_eq!(glass.bytes, [10, 20, 30, 255, 200, 100, 50, 128], "{depth} bits");
+    }
+}
+
+#[test]
+fn all_eight_orientations_are_found_in_every_container() {
+    // Stored: 3 × 2 blocks, the first of them red. Where it is displayed, for each orientation.
+    let displayed = [(0, 0), (2, 0), (2, 1), (0, 1), (0, 0), (1, 0), (1, 2), (0, 2)];
+    let block = 16;
+    let (width, height) = (3 * block, 2 * block);
+    let bytes: Vec<u8> = (0..width * height)
+        .flat_map(|index| {
+            if index % width < block && index / width < block {
+                [255, 0, 0]
+            } else {
+                [0, 0, 255]
+            }
+        })
+        .collect();
+    let mut jpeg = Vec::new();
+    let encoder = jpeg_encoder::Encoder::new(&mut jpeg, 95);
+    encoder
+        .encode(&bytes, width as u16, height as u16, ColorType::Rgb)
+        .unwrap();
+    for (value, corner) in (1..=8_u8).zip(displayed) {
+        let exif = samples::exif_block(value);
+        let mut png = Vec::new();
+        let encoder = image::codecs::png::PngEncoder::new(&mut png);
+        image::ImageEncoder::write_image(encoder, &bytes, width, height, image::ExtendedColorType::Rgb8).unwrap();
+        let lossless = Rendition {
+            lossless: true,
+            ..one(Target::Webp)
+        };
+        let still = converted(&png, &recipe([lossless]));
+        let webp = samples::riff(&[
+            samples::extended(8, width, height),
+            still[12..].to_vec(),
+            samples::riff_chunk(b"EXIF", &exif),
+        ]);
+        png.splice(33..33, samples::chunk(b"eXIf", &exif));
+        let mut tiff = Tiff {
+            orientation: value.into(),
+            ..Tiff::plain(width, height)
+        }
+        .bytes();
+        // In strips of sixteen rows right after the header.
+        tiff[8..8 + bytes.len()].copy_from_slice(&bytes);
+        for source in [samples::turned(&jpeg, value), png, webp, tiff] {
+            let picture = read_back(&converted(&source, &recipe([one(Target::Png)])));
+            let upright = value < 5;
+            assert_eq!(
+                (picture.width, picture.height),
+                if upright { (width, height) } else { (height, width) }
+            );
+            let (across, down) = if upright { (3, 2) } else { (2, 3) };
+            for (x, y) in (0..down).flat_map(|y| (0..across).map(move |x| (x, y))) {
+                let seen = pixel(&picture, x * block + block / 2, y * block + block / 2);
+                assert_eq!(
+                    seen[0] > 128,
+                    (x, y) == corner,
+                    "{:?}, orientation {value}: ({x}, {y})",
+                    &source[..4]
+                );
+            }
+        }
     }
 }

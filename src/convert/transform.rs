@@ -14,28 +14,52 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::convert::Failure;
+use crate::convert::light;
 use crate::convert::orientation::Orientation;
 use crate::convert::pixels::{Layout, Pixels};
+use crate::convert::placeholder;
 use crate::convert::preflight::Headers;
 use crate::convert::scale::Scale;
-use crate::recipe::{Colour, Geometry, Hundredths, Rendition};
+use crate::recipe::{Colour, Geometry, Hundredths, Recipe, Rendition};
 use crate::verdict::{Reason, Refusal};
 
 /// The side of the squares in which a quarter turn walks a picture, so that both of its sides stay in the cache.
 const TILE: u32 = 32;
 
 /// Whether the master's colours may be multiplied by alpha once, for all renditions: not where one takes its pixels as they
-/// are, for the way there and back is not exact.
-pub(super) fn may_premultiply(renditions: &[Rendition], headers: &Headers) -> bool {
+/// are, for the way there and back is not exact, nor where one mixes light.
+pub(super) fn may_premultiply(recipe: &Recipe, headers: &Headers) -> bool {
     let (width, height) = headers.displayed();
-    renditions
-        .iter()
-        .all(|rendition| resizes(&rendition.geometry(width, height)))
+    let small = recipe.placeholder().map(|_| placeholder::rendition());
+    let mut renditions = recipe.renditions().iter().chain(&small);
+    renditions.all(|rendition| resizes(&rendition.geometry(width, height)) && !rendition.linear)
+}
+
+/// Whether the master's colours are converted once, for all renditions: where these together have as many pixels, one takes its pixels as
+/// they are, so that each conversion would need a copy, or one mixes light, which is known of sRGB alone.
+pub(super) fn converts_early(renditions: &[Rendition], headers: &Headers, master: &Pixels) -> bool {
+    let (width, height) = headers.displayed();
+    let geometries = renditions.iter().map(|rendition| rendition.geometry(width, height));
+    let (mut pixels, mut needed) = (0, renditions.iter().any(|rendition| rendition.linear));
+    for geometry in geometries {
+        pixels += u64::from(geometry.resized.0) * u64::from(geometry.resized.1);
+        needed |= !resizes(&geometry);
+    }
+    needed || pixels >= u64::from(master.width) * u64::from(master.height)
 }
 
 /// Whether pixels are computed, and not only copied.
 pub(super) fn resizes(geometry: &Geometry) -> bool {
     (geometry.crop.2, geometry.crop.3) != geometry.resized
+}
+
+/// In which colours a rendition is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Colouring {
+    /// sRGB.
+    Srgb,
+    /// The master's own, whose profile goes with it.
+    Own,
 }
 
 /// The pixels of `rendition`, from the master that was decoded at `scale`. Padding has the colour of the rendition's background; where
@@ -46,6 +70,7 @@ pub(super) fn render(
     rendition: &Rendition,
     headers: &Headers,
     alpha: bool,
+    colouring: Colouring,
 ) -> Result<Rc<Pixels>, Failure> {
     let orientation = headers.orientation;
     let store = (headers.width, headers.height);
@@ -58,11 +83,17 @@ pub(super) fn render(
 
     let whole = part == (0, 0, store.0, store.1);
     let cut = match (resizes(&geometry), whole) {
+        (true, _) if rendition.linear => Rc::new(light::resize(&master, part, size).map_err(|problem| odd(&problem))?),
         (true, _) => Rc::new(resize(&master, scale, part, size)?),
         (false, true) => Rc::clone(&master),
         (false, false) => Rc::new(crop(&master, part)),
     };
     drop(master);
+    // Before anything is laid beside it that is in sRGB.
+    let cut = match colouring {
+        Colouring::Srgb => Pixels::in_srgb(cut),
+        Colouring::Own => cut,
+    };
 
     let turned = if orientation == Orientation::UPRIGHT {
         cut
@@ -102,7 +133,6 @@ pub(super) fn is_filtered(rendition: &Rendition) -> bool {
 }
 
 fn resize(master: &Pixels, scale: Scale, part: (u32, u32, u32, u32), size: (u32, u32)) -> Result<Pixels, Failure> {
-    let odd = |problem: &dyn std::fmt::Display| Refusal::new(Reason::Corrupt, format_args!("resizing: {problem}"));
     let kind = master.layout.pixel_type();
     let source = ImageRef::new(master.width, master.height, &master.bytes, kind).map_err(|problem| odd(&problem))?;
     let mut target = Image::new(size.0, size.1, kind);
@@ -116,11 +146,19 @@ fn resize(master: &Pixels, scale: Scale, part: (u32, u32, u32, u32), size: (u32,
     Resizer::new()
         .resize(&source, &mut target, &options)
         .map_err(|problem| odd(&problem))?;
-    let mut pixels = Pixels::new(size, master.layout, target.into_vec());
+    let mut pixels = Pixels {
+        space: master.space.clone(),
+        ..Pixels::new(size, master.layout, target.into_vec())
+    };
     if master.premultiplied {
         pixels.unmultiply();
     }
     Ok(pixels)
+}
+
+/// An error of the resampler that no input should lead to.
+fn odd(problem: &dyn std::fmt::Display) -> Failure {
+    Refusal::new(Reason::Corrupt, format_args!("resizing: {problem}")).into()
 }
 
 fn crop(master: &Pixels, (x, y, width, height): (u32, u32, u32, u32)) -> Pixels {
@@ -135,7 +173,10 @@ fn crop(master: &Pixels, (x, y, width, height): (u32, u32, u32, u32)) -> Pixels 
     {
         bytes.extend_from_slice(&row[from..from + length]);
     }
-    Pixels::new((width, height), master.layout, bytes)
+    Pixels {
+        space: master.space.clone(),
+        ..Pixels::new((width, height), master.layout, bytes)
+    }
 }
 
 fn turn(picture: &Pixels, orientation: Orientation) -> Pixels {

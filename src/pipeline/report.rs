@@ -9,7 +9,7 @@ use crate::fetch::Upload;
 use crate::job::{InvalidJob, Job};
 use crate::ledger::{Ending, Entry, Known, Looks};
 use crate::sandbox::outcome::{Outcome, Usage};
-use crate::verdict::{Reason, Refusal, Report, Status};
+use crate::verdict::{Notes, Reason, Refusal, Report, Status};
 
 /// A report with nothing but the job in it.
 fn blank(worker: &Worker, job: &Job, status: Status) -> Report {
@@ -36,6 +36,7 @@ fn bare(worker: &Worker, job: &str, tenant: &str, status: Status) -> Report {
         placeholder: None,
         info: None,
         renditions: Vec::new(),
+        notes: Notes::NONE,
         cpu_ms: None,
         wall_ms: None,
         peak_memory_bytes: None,
@@ -63,6 +64,7 @@ fn with_looks(report: Report, looks: &Looks) -> Report {
         frames: looks.frames,
         placeholder: looks.placeholder.clone(),
         info: looks.info,
+        notes: looks.notes,
         ..report
     }
 }

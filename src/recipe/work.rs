@@ -1,7 +1,8 @@
 //! What a rendition costs, in pixels of work: what CPU grants, ceilings and the number of tries are counted in. `[pure]`
 //!
 //! One pixel of work is one pixel of a JPEG decoded, for which 60 ns are granted. Costs are upper bounds, which noise keeps,
-//! measured at that price: JPEG and PNG take up to 1 to encode, progressive JPEG up to 2, lossy WebP 1 to 4 (noise), lossless WebP up to 10.
+//! measured at that price: JPEG and PNG take up to 1 to encode, progressive JPEG up to 2, lossy WebP 1 to 4 (noise), lossless WebP up to 10;
+//! to mix light takes up to half of one for each pixel of the source.
 #![forbid(unsafe_code)]
 
 use super::{Fit, Gravity, Hundredths, Quality, Recipe, Rendition};
@@ -41,6 +42,7 @@ impl Rendition {
             (Gravity::Attention, Fit::Cover) => GLANCE,
             _ => 0,
         };
+        let lighting = if self.linear { area((width, height)) / 2 } else { 0 };
         let format = self.format.resolve(source);
         let cost = self.encoding_cost(format);
         // Encoded, decoded, and compared.
@@ -51,7 +53,7 @@ impl Rendition {
         let encoding = canvas
             .saturating_mul(cost)
             .saturating_mul(self.tries(format, canvas).into());
-        [encoding, finding, blurring, sharpening, looking]
+        [encoding, finding, blurring, sharpening, looking, lighting]
             .into_iter()
             .fold(0, u64::saturating_add)
     }
@@ -114,6 +116,8 @@ mod tests {
             }),
             2_000_000
         );
+        let linear = true;
+        assert_eq!(work(Rendition { linear, ..jpeg() }), 1_500_000);
         let max_bytes = Some(1000);
         assert_eq!(work(Rendition { max_bytes, ..jpeg() }), 8_000_000);
         let quality = Some(Quality::Auto);

@@ -12,7 +12,7 @@ use crate::recipe::{Preview, Recipe};
 use crate::sandbox::drill::Drill;
 use crate::sandbox::layers::{LayerReport, Policy};
 use crate::sandbox::limits::{Grant, Limits};
-use crate::verdict::Refusal;
+use crate::verdict::{Notes, Refusal};
 
 /// Longest message of a child, in bytes. The longest honest one, DONE with 16 renditions, is under 2 KiB.
 pub const MAX_FROM_CHILD: usize = 8 * 1024;
@@ -189,6 +189,9 @@ pub struct Made {
     /// The quality it was encoded with, 1 to 100; none without loss.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<u8>,
+    /// What was done about an odd upload without refusing it.
+    #[serde(default, skip_serializing_if = "Notes::is_empty")]
+    pub notes: Notes,
 }
 
 /// What a recipe asks for beside renditions: of fixed shapes and bounded lengths, for it is told to others as it comes.
@@ -199,6 +202,9 @@ pub struct Found {
     pub placeholder: Option<Preview>,
     /// Facts from the headers.
     pub info: Option<Info>,
+    /// What was done about an odd upload without refusing it, where a placeholder was made of it.
+    #[serde(default, skip_serializing_if = "Notes::is_empty")]
+    pub notes: Notes,
 }
 
 impl Found {

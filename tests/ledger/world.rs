@@ -9,7 +9,7 @@ use lazaret::ledger::{Attempt, Claim, Claimed, Ending, Entry, Epoch, Ledger, Loo
 use lazaret::recipe::RecipeKey;
 use lazaret::sandbox::outcome::{Outcome, Trip, Usage};
 use lazaret::sandbox::protocol::Phase;
-use lazaret::verdict::{Exceeded, Reason, Refusal, Report, Status};
+use lazaret::verdict::{Exceeded, Notes, Reason, Refusal, Report, Status};
 use serde_json::json;
 
 pub const HOUR: Duration = Duration::from_secs(3600);
@@ -182,6 +182,7 @@ pub fn report(job: &str) -> Report {
         placeholder: None,
         info: None,
         renditions: Vec::new(),
+        notes: Notes::NONE,
         cpu_ms: Some(5),
         wall_ms: Some(9),
         peak_memory_bytes: None,

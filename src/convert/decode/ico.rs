@@ -7,6 +7,7 @@ use image::codecs::png::PngDecoder;
 
 use super::{corrupt, read};
 use crate::convert::Failure;
+use crate::convert::colour::Source;
 use crate::convert::pixels::Pixels;
 use crate::convert::preflight::Headers;
 
@@ -19,16 +20,17 @@ pub(super) fn decode(
     headers: &Headers,
     (start, length): (u32, u32),
     png: bool,
+    source: &mut Source<'_>,
 ) -> Result<Pixels, Failure> {
     let (from, end) = (start as usize, (start as usize).saturating_add(length as usize));
     let picture = upload
         .get(from..end)
         .ok_or_else(|| corrupt("an icon that ends within its largest picture"))?;
     if png {
-        return read(PngDecoder::new(Cursor::new(picture)), headers);
+        return read(PngDecoder::new(Cursor::new(picture)), headers, source);
     }
     let icon = [&directory(headers, length)[..], picture].concat();
-    read(IcoDecoder::new(Cursor::new(&icon[..])), headers)
+    read(IcoDecoder::new(Cursor::new(&icon[..])), headers, source)
 }
 
 /// The directory of an icon with this one picture: the decoder has no choice left that the headers did not make.

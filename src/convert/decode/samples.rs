@@ -26,6 +26,16 @@ pub(super) fn to_eight_bits(kind: ColorType, bytes: Vec<u8>) -> Result<(Layout, 
     })
 }
 
+/// Samples of two bytes from the order of files to the machine's, in place.
+pub(super) fn from_big_endian(kind: ColorType, bytes: &mut [u8]) {
+    if kind.bytes_per_pixel() / kind.channel_count() == 2 {
+        let (samples, _) = bytes.as_chunks_mut::<2>();
+        samples
+            .iter_mut()
+            .for_each(|two| *two = u16::from_be_bytes(*two).to_ne_bytes());
+    }
+}
+
 fn narrowed<const WIDTH: usize>(mut bytes: Vec<u8>, sample: impl Fn([u8; WIDTH]) -> u8) -> Vec<u8> {
     let count = bytes.len() / WIDTH;
     for index in 0..count {
@@ -39,7 +49,7 @@ fn narrowed<const WIDTH: usize>(mut bytes: Vec<u8>, sample: impl Fn([u8; WIDTH])
 }
 
 /// To the nearest of 256 levels, 65535 being full.
-fn from_16(sample: u16) -> u8 {
+pub(super) fn from_16(sample: u16) -> u8 {
     ((u32::from(sample) * 255 + 32_767) / 65_535) as u8
 }
 

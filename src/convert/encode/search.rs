@@ -9,7 +9,9 @@ use std::io::{self, Write};
 
 use super::similarity;
 use super::write;
+use crate::convert::colour::Source;
 use crate::convert::pixels::Pixels;
+use crate::convert::preflight::Truncated;
 use crate::convert::scale::Scale;
 use crate::convert::{Failure, decode, preflight};
 use crate::format::Format;
@@ -31,7 +33,7 @@ pub(in crate::convert) fn buffer(pixels: u64) -> u64 {
     pixels * 8 + (64 << 10)
 }
 
-/// The encoding with the highest quality, at most `top`, that is not longer than `most` bytes, and its quality.
+/// The encoding with the highest quality, at most `top`, that is not longer than `most` bytes, `beside` more included, and its quality.
 ///
 /// Where not even the lowest quality fits, the rendition is refused: too complex, with the smallest size seen.
 pub(super) fn fit(
@@ -39,14 +41,14 @@ pub(super) fn fit(
     rendition: &Rendition,
     format: Format,
     top: u8,
-    most: u32,
+    (most, beside): (u32, u64),
 ) -> Result<(Vec<u8>, u8), Failure> {
     let area = u64::from(pixels.width) * u64::from(pixels.height);
     let encode = |quality, kept: &mut Kept| write(pixels, rendition, format, quality, kept);
     highest(
         rendition.tries(format, area),
         top,
-        u64::from(most),
+        (u64::from(most), beside),
         buffer(area),
         encode,
     )
@@ -55,10 +57,11 @@ pub(super) fn fit(
 fn highest(
     tries: u32,
     top: u8,
-    most: u64,
+    (all, beside): (u64, u64),
     buffer: u64,
     mut encode: impl FnMut(u8, &mut Kept) -> Result<(), Failure>,
 ) -> Result<(Vec<u8>, u8), Failure> {
+    let most = all.saturating_sub(beside);
     let mut best: Option<(Kept, u8)> = None;
     let mut spare = None;
     let mut smallest = u64::MAX;
@@ -88,7 +91,7 @@ fn highest(
     }
     match best {
         Some((kept, quality)) => Ok((kept.bytes, quality)),
-        None => Err(Refusal::over(Reason::TooComplex, "max_bytes", smallest, most).into()),
+        None => Err(Refusal::over(Reason::TooComplex, "max_bytes", smallest.saturating_add(beside), all).into()),
     }
 }
 
@@ -117,8 +120,9 @@ pub(super) fn auto(pixels: &Pixels, rendition: &Rendition, format: Format) -> Re
 /// What was just encoded, as others will see it.
 fn decoded(bytes: &[u8]) -> Result<Pixels, Failure> {
     let limits = Limits::default();
-    let headers = preflight::examine(bytes, &limits)?;
-    decode::decode(bytes, &headers, Scale::WHOLE, &limits)
+    let headers = preflight::examine(bytes, &limits, Truncated::Refused)?;
+    let mut colours = Source::read(bytes, headers.colours);
+    decode::decode(bytes, &headers, Scale::WHOLE, &limits, &mut colours)
 }
 
 /// The picture itself where it is small, else a mosaic of tiles from all over it, which lie where blocks of codecs begin.
@@ -198,7 +202,7 @@ mod tests {
     /// Searches among encodings of these lengths, one for each quality from 1; tells what came out, and how often was tried.
     fn found(lengths: &[u64], tries: u32, top: u8, most: u64) -> (Option<u8>, u32) {
         let mut count = 0;
-        let found = highest(tries, top, most, 1 << 20, |quality, kept| {
+        let found = highest(tries, top, (most, 0), 1 << 20, |quality, kept| {
             count += 1;
             let bytes = vec![quality; lengths[usize::from(quality) - 1] as usize];
             kept.write_all(&bytes).map_err(Failure::Output)

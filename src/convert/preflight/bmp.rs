@@ -1,7 +1,8 @@
 //! BMP: one header in several lengths.
 
 use super::bytes::Bytes;
-use super::{Headers, Traits, area, corrupt};
+use super::{Ending, Headers, Traits, area, corrupt};
+use crate::convert::colour::{Colours, Kind, Told};
 use crate::convert::orientation::Orientation;
 use crate::format::Format;
 use crate::sandbox::limits::Limits;
@@ -11,6 +12,10 @@ use crate::verdict::Refusal;
 const CORE: u32 = 12;
 /// Windows 4: the first with a mask for alpha.
 const VERSION_4: u32 = 108;
+/// Windows 5: the first with room for a profile.
+const VERSION_5: u32 = 124;
+/// The name of colours by an embedded profile.
+const EMBEDDED: u32 = u32::from_be_bytes(*b"MBED");
 /// Run-length coding of 8 and of 4 bits.
 const RUN_LENGTH: [u32; 2] = [1, 2];
 
@@ -55,6 +60,22 @@ pub(super) fn read(upload: &[u8], limits: &Limits) -> Result<Headers, Refusal> {
         decode_bytes: area(width, height)
             .saturating_mul(channels)
             .saturating_add(u64::from(width) * 8),
+        exif: None,
+        ending: Ending::Whole,
+        colours: colours(bytes, header, upload.len()),
         traits: Traits::Plain,
     })
+}
+
+/// The embedded profile of a version 5, if there is one and it lies in the file.
+fn colours(bytes: Bytes<'_>, header: u32, end: usize) -> Colours {
+    let told = match (bytes.u32(70), bytes.u32(126), bytes.u32(130)) {
+        (Some(EMBEDDED), Some(offset), Some(length)) if header >= VERSION_5 => {
+            let at = 14 + offset as usize;
+            let length = (length as usize).min(end.saturating_sub(at));
+            Told::Profile { at, length }
+        }
+        _ => Told::Nothing,
+    };
+    Colours { kind: Kind::Rgb, told }
 }

@@ -2,44 +2,44 @@
 
 /// Untrusted bytes with a byte order.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bytes<'a> {
+pub(in crate::convert) struct Bytes<'a> {
     data: &'a [u8],
     big: bool,
 }
 
 impl<'a> Bytes<'a> {
     /// Most significant byte first.
-    pub(super) fn big(data: &'a [u8]) -> Self {
+    pub(in crate::convert) fn big(data: &'a [u8]) -> Self {
         Self { data, big: true }
     }
 
     /// Least significant byte first.
-    pub(super) fn little(data: &'a [u8]) -> Self {
+    pub(in crate::convert) fn little(data: &'a [u8]) -> Self {
         Self { data, big: false }
     }
 
     /// How many there are.
-    pub(super) fn len(self) -> usize {
+    pub(in crate::convert) fn len(self) -> usize {
         self.data.len()
     }
 
     /// `length` bytes at `at`, all of them or none.
-    pub(super) fn part(self, at: usize, length: usize) -> Option<&'a [u8]> {
+    pub(in crate::convert) fn part(self, at: usize, length: usize) -> Option<&'a [u8]> {
         self.data.get(at..at.checked_add(length)?)
     }
 
     /// At most `length` bytes at `at`.
-    pub(super) fn rest(self, at: usize, length: usize) -> &'a [u8] {
+    pub(in crate::convert) fn rest(self, at: usize, length: usize) -> &'a [u8] {
         let start = at.min(self.data.len());
         let end = start.saturating_add(length).min(self.data.len());
         &self.data[start..end]
     }
 
-    pub(super) fn u8(self, at: usize) -> Option<u8> {
+    pub(in crate::convert) fn u8(self, at: usize) -> Option<u8> {
         self.data.get(at).copied()
     }
 
-    pub(super) fn u16(self, at: usize) -> Option<u16> {
+    pub(in crate::convert) fn u16(self, at: usize) -> Option<u16> {
         let bytes = self.part(at, 2)?.try_into().ok()?;
         Some(if self.big {
             u16::from_be_bytes(bytes)
@@ -48,7 +48,7 @@ impl<'a> Bytes<'a> {
         })
     }
 
-    pub(super) fn u32(self, at: usize) -> Option<u32> {
+    pub(in crate::convert) fn u32(self, at: usize) -> Option<u32> {
         let bytes = self.part(at, 4)?.try_into().ok()?;
         Some(if self.big {
             u32::from_be_bytes(bytes)
@@ -58,7 +58,7 @@ impl<'a> Bytes<'a> {
     }
 
     /// Three bytes, least significant first: only RIFF has such.
-    pub(super) fn u24_little(self, at: usize) -> Option<u32> {
+    pub(in crate::convert) fn u24_little(self, at: usize) -> Option<u32> {
         let bytes = self.part(at, 3)?;
         Some(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0]))
     }

@@ -1,7 +1,8 @@
 //! GIF: blocks, and one image descriptor a frame.
 
 use super::bytes::Bytes;
-use super::{Headers, Traits, area, corrupt};
+use super::{Ending, Headers, Traits, area, corrupt};
+use crate::convert::colour::{Colours, Kind};
 use crate::convert::orientation::Orientation;
 use crate::format::Format;
 use crate::sandbox::limits::Limits;
@@ -16,18 +17,26 @@ pub(super) fn read(upload: &[u8], _limits: &Limits) -> Result<Headers, Refusal> 
     let (mut frames, mut largest) = (0, 0);
     let mut first = None;
     let mut at = 13 + table(flags);
+    let mut ending = Ending::Open;
     while let Some(block) = bytes.u8(at) {
-        match block {
-            b',' => {
-                let frame = Frame::read(bytes, at + 1).ok_or_else(|| corrupt("a GIF that ends within a block"))?;
+        let next = match block {
+            b',' => Frame::read(bytes, at + 1).and_then(|frame| {
                 frames += 1;
                 largest = largest.max(area(frame.width, frame.height));
                 first.get_or_insert(frame);
-                at = after_blocks(bytes, at + 11 + table(frame.flags))?;
+                after_blocks(bytes, at + 11 + table(frame.flags))
+            }),
+            b'!' => after_blocks(bytes, at + 2),
+            _ => {
+                ending = Ending::Whole;
+                break;
             }
-            b'!' => at = after_blocks(bytes, at + 2)?,
-            _ => break,
-        }
+        };
+        let Some(next) = next else {
+            ending = Ending::Cut("a GIF that ends within a block");
+            break;
+        };
+        at = next;
     }
     // A frame that is not the screen is decoded beside it.
     let beside = first.filter(|frame| (frame.left, frame.top, frame.width, frame.height) != (0, 0, width, height));
@@ -42,6 +51,9 @@ pub(super) fn read(upload: &[u8], _limits: &Limits) -> Result<Headers, Refusal> 
         channels: 4,
         // Four channels, and the indices they are looked up with.
         decode_bytes: area(width, height) * 4 + u64::max(beside, area(width, height)) + beside * 4,
+        exif: None,
+        ending,
+        colours: Colours::plain(Kind::Rgb),
         traits: Traits::Plain,
     })
 }
@@ -76,12 +88,12 @@ fn table(flags: u8) -> usize {
 }
 
 /// The place after a chain of sub-blocks and its terminator.
-fn after_blocks(bytes: Bytes<'_>, mut at: usize) -> Result<usize, Refusal> {
+fn after_blocks(bytes: Bytes<'_>, mut at: usize) -> Option<usize> {
     while let Some(length) = bytes.u8(at) {
         at += 1 + usize::from(length);
         if length == 0 {
-            return Ok(at);
+            return Some(at);
         }
     }
-    Err(corrupt("a GIF that ends within a block"))
+    None
 }

@@ -1,7 +1,7 @@
 //! ICO and CUR: a directory of pictures, of which the largest counts, and its own headers behind that.
 
 use super::bytes::Bytes;
-use super::{Headers, Traits, area, corrupt, png};
+use super::{Ending, Headers, Traits, area, corrupt, png};
 use crate::format::{Format, Switch};
 use crate::sandbox::limits::Limits;
 use crate::verdict::{Reason, Refusal};
@@ -42,9 +42,16 @@ pub(super) fn read(upload: &[u8], limits: &Limits) -> Result<Headers, Refusal> {
             return Err(Refusal::new(Reason::UnsupportedFormat, detail));
         }
         let nested = png::read(picture, limits)?;
+        if let Ending::Cut(why) = nested.ending {
+            return Err(corrupt(why));
+        }
+        let start = entry.start as usize;
         return Ok(Headers {
             format: Format::Ico,
             frames: 1,
+            exif: nested.exif.map(|exif| exif.behind(start)),
+            ending: Ending::Whole,
+            colours: nested.colours.behind(start),
             traits: traits(true),
             ..nested
         });

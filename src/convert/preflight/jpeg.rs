@@ -1,7 +1,9 @@
 //! JPEG: markers, scans, and the cost of coefficients.
 
 use super::bytes::Bytes;
-use super::{Headers, Traits, at_most, corrupt, exif, unsupported};
+use super::{Ending, Headers, Traits, at_most, corrupt, exif, unsupported};
+use crate::convert::colour::{Colours, ICC_SEGMENT, Kind, Told};
+use crate::convert::metadata::Exif;
 use crate::convert::orientation::Orientation;
 use crate::format::Format;
 use crate::sandbox::limits::Limits;
@@ -11,6 +13,7 @@ const SOI: u8 = 0xd8;
 const EOI: u8 = 0xd9;
 const SOS: u8 = 0xda;
 const APP1: u8 = 0xe1;
+const APP2: u8 = 0xe2;
 const APP14: u8 = 0xee;
 
 /// A frame header (SOF).
@@ -41,6 +44,9 @@ struct Walk {
     /// Where the data of the scan in work begins, and how many bits it takes at least.
     scan: Option<(usize, u64)>,
     starved: bool,
+    /// Where the first segment of a profile is, and the bytes of all.
+    profile: Option<(usize, u64)>,
+    exif: Option<Exif>,
 }
 
 pub(super) fn read(upload: &[u8], limits: &Limits) -> Result<Headers, Refusal> {
@@ -57,6 +63,7 @@ pub(super) fn read(upload: &[u8], limits: &Limits) -> Result<Headers, Refusal> {
             _ => {
                 let Some(body) = segment(upload, after)? else { break };
                 walk.segment(marker, body, limits)?;
+                walk.places(marker, after - 2, body);
                 let next = after + 2 + body.len();
                 if marker == SOS {
                     walk.scan_starts(body, next);
@@ -132,6 +139,17 @@ impl Walk {
         Ok(())
     }
 
+    /// Where things lie that are looked at later; `at` is the place of the marker.
+    fn places(&mut self, marker: u8, at: usize, body: &[u8]) {
+        if marker == APP1 && body.starts_with(b"Exif\0\0") {
+            let length = body.len();
+            self.exif.get_or_insert(Exif { at: at + 4, length });
+        }
+        if marker == APP2 && self.scans == 0 && body.starts_with(ICC_SEGMENT) {
+            self.profile.get_or_insert((at, 0)).1 += body.len() as u64;
+        }
+    }
+
     fn frame_header(&mut self, body: &[u8], progressive: bool) -> Result<(), Refusal> {
         let bytes = Bytes::big(body);
         let fields = (bytes.u8(0), bytes.u16(1), bytes.u16(3), bytes.u8(5));
@@ -191,11 +209,25 @@ impl Walk {
             orientation: self.orientation.unwrap_or(Orientation::UPRIGHT),
             channels: if frame.components == 1 { 1 } else { 3 },
             decode_bytes: super::area(frame.width, frame.height) * output + beside,
+            exif: self.exif,
+            ending: match (self.starved, self.ended) {
+                (true, _) => Ending::Short("a scan of the JPEG is too short for its blocks"),
+                (false, true) => Ending::Whole,
+                (false, false) => Ending::Cut("the JPEG ends before its end marker"),
+            },
+            colours: Colours {
+                kind: match frame.components {
+                    1 => Kind::Grey,
+                    3 => Kind::Rgb,
+                    _ => Kind::Inks,
+                },
+                told: self
+                    .profile
+                    .map_or(Told::Nothing, |(at, length)| Told::Segments { at, length }),
+            },
             traits: Traits::Jpeg {
                 components: frame.components,
                 adobe: self.adobe,
-                ended: self.ended,
-                starved: self.starved,
                 beside,
             },
         })

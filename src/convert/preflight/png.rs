@@ -1,8 +1,11 @@
 //! PNG and APNG: chunks, frames, and compressed metadata.
 
 use super::bytes::Bytes;
+use super::exif::orientation as orientation_of;
 use super::inflate::Meter;
-use super::{Headers, Traits, corrupt, exif};
+use super::{Ending, Headers, Traits, corrupt};
+use crate::convert::colour::{Colours, Kind, png::Chunks};
+use crate::convert::metadata::Exif;
 use crate::convert::orientation::Orientation;
 use crate::format::Format;
 use crate::sandbox::limits::Limits;
@@ -26,22 +29,37 @@ pub(super) fn read(upload: &[u8], limits: &Limits) -> Result<Headers, Refusal> {
     let (mut claimed, mut controls, mut other) = (0, 0_u64, 0_u64);
     let mut orientation = None;
     let mut transparent = false;
+    let mut colours = Chunks::default();
+    let (mut exif, mut ending) = (None, Ending::Open);
     let bytes = Bytes::big(upload);
     let mut at = 8;
     while let (Some(length), Some(kind)) = (bytes.u32(at), bytes.part(at + 4, 4)) {
         let length = length as usize;
-        let body = bytes
-            .part(at + 8, length)
-            .ok_or_else(|| corrupt("a PNG that ends within a chunk"))?;
+        let Some(body) = bytes.part(at + 8, length) else {
+            ending = Ending::Cut("a PNG that ends within a chunk");
+            break;
+        };
         match kind {
-            b"IEND" => break,
+            b"IEND" => {
+                ending = Ending::Whole;
+                break;
+            }
             b"acTL" => claimed = claimed.max(bytes.u32(at + 8).unwrap_or(0).into()),
             b"fcTL" => controls += 1,
             b"tRNS" => transparent = true,
-            b"eXIf" if orientation.is_none() => orientation = Some(exif::orientation(body)),
-            b"iCCP" | b"zTXt" => meter.compressed(stream(body, 1))?,
+            b"eXIf" if orientation.is_none() => {
+                orientation = Some(orientation_of(body));
+                exif = Some(Exif { at: at + 8, length });
+            }
+            b"iCCP" => {
+                let (before, stream) = (meter.total(), stream(body, 1));
+                meter.compressed(stream)?;
+                let start = at + 8 + body.len() - stream.len();
+                colours.profile(start, stream.len(), meter.total() - before);
+            }
+            b"zTXt" => meter.compressed(stream(body, 1))?,
             b"iTXt" if compressed_text(body) => meter.compressed(international(body))?,
-            _ => {}
+            _ => colours.take(kind, body),
         }
         if kind != b"IDAT" && kind != b"fdAT" {
             other += body.len() as u64;
@@ -59,6 +77,16 @@ pub(super) fn read(upload: &[u8], limits: &Limits) -> Result<Headers, Refusal> {
         decode_bytes: image
             .decode_bytes(transparent)
             .saturating_add(2 * other + meter.total()),
+        exif,
+        ending,
+        colours: Colours {
+            kind: if matches!(image.colour, 0 | 4) {
+                Kind::Grey
+            } else {
+                Kind::Rgb
+            },
+            told: colours.told(),
+        },
         traits: Traits::Plain,
     })
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::bytes::Bytes;
-use super::{Headers, Traits, area, at_most, corrupt, unsupported};
+use super::{Ending, Headers, Traits, area, at_most, corrupt, unsupported};
+use crate::convert::colour::{Colours, Kind, Told};
+use crate::convert::metadata::Exif;
 use crate::convert::orientation::Orientation;
 use crate::format::Format;
 use crate::sandbox::limits::Limits;
@@ -33,6 +35,7 @@ mod tag {
     pub(super) const TILE_BYTES: u16 = 325;
     pub(super) const EXTRA_SAMPLES: u16 = 338;
     pub(super) const SAMPLE_FORMAT: u16 = 339;
+    pub(super) const PROFILE: u16 = 34_675;
 }
 
 /// The first directory, as far as it matters.
@@ -49,6 +52,7 @@ struct Page {
     chunks: u64,
     offsets: Option<Entry>,
     lengths: Option<Entry>,
+    profile: Option<Entry>,
 }
 
 /// One tag and where its values are.
@@ -165,6 +169,7 @@ impl Page {
             tag::TILE_HEIGHT => self.tile.1 = first,
             tag::STRIP_OFFSETS | tag::TILE_OFFSETS => self.offsets = Some(entry),
             tag::STRIP_BYTES | tag::TILE_BYTES => self.lengths = Some(entry),
+            tag::PROFILE if matches!(entry.kind, 1 | 7) => self.profile = Some(entry),
             _ => {}
         }
         match entry.tag {
@@ -223,11 +228,16 @@ impl Page {
         let bits = u64::from(self.samples) * u64::from(self.bits);
         // Colours that come out, alpha included: inks become RGB, everything over four is dropped.
         let decoded = match (self.photometric, self.samples) {
-            (5, _) => 3,
+            // Inks are read as they are, and become three colours in place.
+            (5, _) => 4,
             (_, samples) => u64::from(samples.clamp(1, 4)),
         };
         let stored = pixels.saturating_mul(bits).div_ceil(8);
-        let output = pixels.saturating_mul(decoded * u64::from(self.bits.div_ceil(8)));
+        // Inks of 8 bits become light in place, others are narrowed first.
+        let output = match (self.photometric, self.bits) {
+            (5, 8) => 0,
+            _ => pixels.saturating_mul(decoded * u64::from(self.bits.div_ceil(8))),
+        };
         let spread = if decoded == 2 { pixels.saturating_mul(4) } else { 0 };
         let chunk = self
             .tiles()
@@ -242,8 +252,28 @@ impl Page {
             frames,
             largest: self.tiles(),
             orientation: Orientation::from_exif(self.orientation),
-            channels: if decoded == 2 { 4 } else { decoded },
+            channels: match (self.photometric, decoded) {
+                (5, _) => 3,
+                (_, 2) => 4,
+                _ => decoded,
+            },
             decode_bytes: parts.into_iter().fold(0, u64::saturating_add),
+            exif: Some(Exif {
+                at: 0,
+                length: usize::MAX,
+            }),
+            ending: Ending::Whole,
+            colours: Colours {
+                kind: match self.photometric {
+                    0 | 1 => Kind::Grey,
+                    5 => Kind::Inks,
+                    _ => Kind::Rgb,
+                },
+                told: self.profile.map_or(Told::Nothing, |entry| Told::Profile {
+                    at: entry.at,
+                    length: entry.count as usize,
+                }),
+            },
             traits: Traits::Plain,
         }
     }

@@ -2,7 +2,9 @@
 
 use super::bytes::Bytes;
 use super::inflate::Meter;
-use super::{Headers, Traits, area, corrupt, exif};
+use super::{Ending, Headers, Traits, area, corrupt, exif};
+use crate::convert::colour::{Colours, Kind, Told};
+use crate::convert::metadata::Exif;
 use crate::convert::orientation::Orientation;
 use crate::format::Format;
 use crate::sandbox::limits::Limits;
@@ -29,6 +31,8 @@ struct Walk {
     copied: u64,
     largest: u64,
     orientation: Option<Orientation>,
+    told: Option<Told>,
+    exif: Option<Exif>,
 }
 
 pub(super) fn read(upload: &[u8], limits: &Limits) -> Result<Headers, Refusal> {
@@ -50,9 +54,14 @@ pub(super) fn read(upload: &[u8], limits: &Limits) -> Result<Headers, Refusal> {
     }) {
         match name {
             b"VP8X" => walk.canvas(bytes, at),
-            b"ICCP" => meter.stored(length as u64)?,
+            b"ICCP" => {
+                meter.stored(length as u64)?;
+                let length = bytes.rest(at, length).len();
+                walk.told.get_or_insert(Told::Profile { at, length });
+            }
             b"EXIF" if walk.orientation.is_none() => {
                 walk.orientation = Some(exif::orientation(bytes.rest(at, length)));
+                walk.exif = Some(Exif { at, length });
             }
             b"ANMF" => walk.frame(bytes, at, length),
             _ => walk.bitstream(name, bytes, at, length),
@@ -149,6 +158,13 @@ impl Walk {
             orientation: self.orientation.unwrap_or(Orientation::UPRIGHT),
             channels,
             decode_bytes: self.decode_bytes(area(width, height) * channels, alpha),
+            exif: self.exif,
+            // Decoded whole or not at all.
+            ending: Ending::Whole,
+            colours: Colours {
+                kind: Kind::Rgb,
+                told: self.told.unwrap_or(Told::Nothing),
+            },
             traits: Traits::Plain,
         })
     }

@@ -4,6 +4,7 @@ use super::*;
 use crate::info::{ColourModel, Info};
 use crate::recipe::{Placeholder, Wishes};
 use crate::sandbox::protocol::Found;
+use crate::verdict::{Note, Notes};
 
 fn told(source: &[u8], placeholder: Option<Placeholder>, info: bool) -> Result<Found, Failure> {
     let wishes = Wishes {
@@ -141,5 +142,21 @@ fn a_placeholder_goes_with_renditions_and_changes_none() {
         let product = convert(&source, &with, &Limits::default(), &mut |_| {}, &mut output).unwrap();
         assert!(product.found.answers(&with) && !product.found.answers(&plain));
         assert_eq!(output, converted(&source, &plain));
+    }
+}
+
+#[test]
+fn a_placeholder_of_a_picture_too_small_to_be_resized_is_in_srgb() {
+    let profile = moxcms::ColorProfile::new_display_p3().encode().unwrap();
+    for (profile, notes) in [
+        (&profile[..], Notes::NONE),
+        (b"none", Notes::NONE.with(Note::BrokenProfile)),
+    ] {
+        let chunk = [&b"name\0\0"[..], &samples::deflated(profile)].concat();
+        let upload = samples::png((40, 30), 6, 8, false, &[samples::chunk(b"iCCP", &chunk)]);
+        let rgb = converted(&upload, &recipe([one(Target::Png)]));
+        let found = |source: &[u8]| told(source, Some(Placeholder::Dominant), false).unwrap();
+        assert_eq!(found(&upload).notes, notes);
+        assert_eq!(found(&upload).placeholder, found(&rgb).placeholder);
     }
 }

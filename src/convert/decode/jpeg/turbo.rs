@@ -1,9 +1,9 @@
 //! By libjpeg-turbo, scaled while it decodes.
 #![forbid(unsafe_code)]
 
-use super::{Target, paint};
+use super::Target;
 use crate::convert::Failure;
-use crate::convert::preflight::Headers;
+use crate::convert::preflight::{Ending, Headers};
 use crate::convert::scale::Scale;
 use crate::convert::turbo::{Damage, Decoder, Samples, Trouble};
 
@@ -22,7 +22,7 @@ pub(super) fn decode(
     let samples = match target {
         Target::Grey => Samples::Grey,
         Target::Rgb => Samples::Rgb,
-        Target::Inks | Target::InvertedInks => Samples::Inks,
+        Target::Inks => Samples::Inks,
     };
     let size = scale.size((headers.width, headers.height));
     let mut pixels = vec![0; size.0 as usize * size.1 as usize * samples.bytes()];
@@ -35,15 +35,15 @@ pub(super) fn decode(
         }
         decoder.decode(scale, samples, &mut pixels)
     };
+    if headers.ending != Ending::Whole {
+        attempt(Damage::IsMended)?;
+        return Ok(pixels);
+    }
     match attempt(Damage::Ends) {
         Err(Trouble::Damage(words)) if harmless(&words) => attempt(Damage::IsMended)?,
         other => other?,
     }
-    Ok(match target {
-        Target::Inks => paint(pixels, |ink| 255 - ink),
-        Target::InvertedInks => paint(pixels, |ink| ink),
-        Target::Grey | Target::Rgb => pixels,
-    })
+    Ok(pixels)
 }
 
 /// Whether this is the one kind of damage that harms no pixel: a few bytes before a marker that is no restart, which some cameras
