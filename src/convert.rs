@@ -14,6 +14,7 @@ mod metadata;
 mod orientation;
 mod pixels;
 mod placeholder;
+mod plan;
 mod preflight;
 #[cfg(test)]
 mod samples;
@@ -28,8 +29,9 @@ use std::io::{self, Write};
 use std::rc::Rc;
 
 use crate::convert::metadata::{Canvas, Embedding, Kept};
+use crate::convert::plan::{Plan, Source, Step};
 use crate::convert::preflight::Truncated;
-use crate::convert::transform::Colouring;
+use crate::convert::transform::{Colouring, Cut};
 use crate::recipe::{Keep, Recipe, Rendition};
 use crate::sandbox::limits::Limits;
 use crate::sandbox::protocol::{Declaration, Found, Made, Phase};
@@ -69,10 +71,10 @@ impl From<Refusal> for Failure {
 pub fn inspect(upload: &[u8], recipe: &Recipe, limits: &Limits) -> Result<Declaration, Refusal> {
     let headers = preflight::examine(upload, limits, Truncated::of(recipe))?;
     let (width, height) = headers.displayed();
-    let scale = decode::scale(&headers, recipe);
+    let plan = Plan::new(&headers, recipe);
     // First the decoder alone, so that what follows counts with sane numbers.
-    fits(headers.decode_bytes_at(scale), limits)?;
-    let memory_bytes = estimate::peak(&headers, scale, recipe);
+    fits(headers.decode_bytes_at(plan.scale), limits)?;
+    let memory_bytes = estimate::peak(&headers, &plan, recipe);
     fits(memory_bytes, limits)?;
     Ok(Declaration {
         format: headers.format,
@@ -111,49 +113,59 @@ pub fn convert(
     if recipe.needs_no_pixels() {
         return Ok(Product { made, found });
     }
+    let mut plan = Plan::new(&headers, recipe);
     phase(Phase::Decode);
-    let scale = decode::scale(&headers, recipe);
     let mut colours = colour::Source::read(upload, headers.colours);
-    let mut master = decode::decode(upload, &headers, scale, limits, &mut colours)?;
+    let mut master = decode::decode(upload, &headers, plan.scale, limits, &mut colours)?;
     phase(Phase::Transform);
     master.space = colours.space(master.layout);
     let keeps_profile = |rendition: &Rendition| rendition.keep.contains(&Keep::Icc) && colours.profile().is_some();
-    if !recipe.renditions().iter().any(keeps_profile)
-        && transform::converts_early(recipe.renditions(), &headers, &master)
-    {
+    if !recipe.renditions().iter().any(keeps_profile) && plan.converts_early(&master) {
         master.become_srgb();
     }
-    if transform::may_premultiply(recipe, &headers) {
+    plan.aim(&master, &headers);
+    if plan.premultiplies() {
         master.premultiply();
     }
 
     let exif = headers.exif.and_then(|exif| metadata::credits(upload, exif));
-
-    // The master goes as soon as the last rendition is cut from it, before that one is encoded.
-    let master = Rc::new(master);
-    if let Some(kind) = recipe.placeholder() {
-        let small = placeholder::rendition();
-        let small = transform::render(Rc::clone(&master), scale, &small, &headers, true, Colouring::Srgb)?;
-        found.placeholder = Some(placeholder::of(kind, small)?);
-        found.notes = colours.notes;
-    }
-    let mut master = Some(master);
-    for (index, rendition) in recipe.renditions().iter().enumerate() {
-        if index > 0 {
+    let mut pictures = Pictures {
+        master: Some(Cut::master(Rc::new(master), &headers, plan.scale)),
+        cuts: vec![None; plan.wanted.len()],
+    };
+    let mut encoded = false;
+    for &step in &plan.steps {
+        if std::mem::take(&mut encoded) {
             phase(Phase::Transform);
         }
-        let format = rendition.format.resolve(headers.format);
-        let last = index + 1 == recipe.renditions().len();
-        let source = if last { master.take() } else { master.clone() };
-        let Some(source) = source else { break };
+        let (index, picture) = match step {
+            Step::Cut { index, from, last } => (index, pictures.of(from, last)),
+            Step::Finish { index, last } => (index, pictures.of(Source::Cut(index), last)),
+        };
+        // A plan cuts what it needs before it needs it.
+        let Some(picture) = picture else { break };
+        let wanted = &plan.wanted[index];
+        let rendition = &wanted.rendition;
         let (colouring, profile) = if keeps_profile(rendition) {
             (Colouring::Own, colours.profile())
         } else {
             (Colouring::Srgb, None)
         };
-        let alpha = encode::keeps_alpha(format);
-        let pixels = transform::render(source, scale, rendition, &headers, alpha, colouring)?;
+        if let Step::Cut { .. } = step {
+            pictures.cuts[index] = Some(picture.cut(&wanted.piece, colouring)?);
+            continue;
+        }
+        let format = rendition.format.resolve(headers.format);
+        let is_placeholder = index == recipe.renditions().len();
+        let alpha = is_placeholder || encode::keeps_alpha(format);
+        let pixels = transform::finish(picture.pixels, wanted, headers.orientation, alpha);
+        if let (true, Some(kind)) = (is_placeholder, recipe.placeholder()) {
+            found.placeholder = Some(placeholder::of(kind, pixels)?);
+            found.notes = colours.notes;
+            break;
+        }
         phase(Phase::Encode);
+        encoded = true;
         let credits = exif.as_deref().filter(|_| rendition.keep.contains(&Keep::Copyright));
         let kept = Kept { profile, exif: credits };
         made.push(Made {
@@ -162,6 +174,23 @@ pub fn convert(
         });
     }
     Ok(Product { made, found })
+}
+
+/// What is there to cut from.
+struct Pictures {
+    master: Option<Cut>,
+    cuts: Vec<Option<Cut>>,
+}
+
+impl Pictures {
+    /// A picture, which goes with its last use, so that who holds it alone may change it in place.
+    fn of(&mut self, source: Source, last: bool) -> Option<Cut> {
+        let place = match source {
+            Source::Master => &mut self.master,
+            Source::Cut(index) => self.cuts.get_mut(index)?,
+        };
+        if last { place.take() } else { place.clone() }
+    }
 }
 
 fn write_one(

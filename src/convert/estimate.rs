@@ -10,10 +10,9 @@ use super::encode::search::{SIDE, buffer};
 use super::encode::webp::TOKEN_PIXELS;
 use super::encode::{jpeg, keeps_alpha};
 use super::orientation::Orientation;
-use super::placeholder;
+use super::plan::{Piece, Plan, Source, Step};
 use super::preflight::Headers;
-use super::scale::Scale;
-use super::transform::{blur, is_filtered, may_premultiply, resizes, sharpen};
+use super::transform::{blur, is_filtered, sharpen};
 use crate::format::Format;
 use crate::recipe::{Geometry, Keep, Quality, Recipe, Rendition};
 
@@ -21,82 +20,153 @@ use crate::recipe::{Geometry, Keep, Quality, Recipe, Rendition};
 const FIXED: u64 = 1 << 20;
 
 /// Peak heap of the whole conversion, in bytes.
-pub(super) fn peak(headers: &Headers, scale: Scale, recipe: &Recipe) -> u64 {
-    let (width, height) = headers.displayed();
-    let master = area(scale.size((headers.width, headers.height))) * headers.channels;
+pub(super) fn peak(headers: &Headers, plan: &Plan, recipe: &Recipe) -> u64 {
     if recipe.needs_no_pixels() {
         return FIXED;
     }
-    let premultiplied = may_premultiply(recipe, headers);
-    let last = recipe.renditions().len().saturating_sub(1);
-    let keeps_profile = |rendition: &Rendition| rendition.keep.contains(&Keep::Icc);
-    // Where the master stays in colours of its own, a rendition that takes its pixels as they are converts a copy.
-    let own = recipe.renditions().iter().any(keeps_profile) && headers.colours.told != Told::Nothing;
-    let each = recipe.renditions().iter().enumerate().map(|(index, rendition)| {
-        let handling = Handling {
-            scale,
-            premultiplied,
-            converted: own && !keeps_profile(rendition),
-        };
-        let step = Step::of(headers, rendition, &rendition.geometry(width, height), handling);
-        let encoding = step.result + step.encoder;
-        // The last one is encoded without the master, unless it is the master.
-        let shared = step.result == 0;
-        let beside = if index == last && !shared { 0 } else { master };
-        u64::max(master + step.scratch, beside + encoding)
-    });
-    let small = recipe.placeholder().map_or(0, |_| {
-        let rendition = placeholder::rendition();
-        let handling = Handling {
-            scale,
-            premultiplied,
-            converted: true,
-        };
-        master + Step::of(headers, &rendition, &rendition.geometry(width, height), handling).scratch
-    });
-    let keeps = recipe.renditions().iter().any(|rendition| !rendition.keep.is_empty());
-    each.fold(headers.decode_bytes_at(scale).max(small), u64::max) + headers.colours.memory(keeps) + FIXED
+    let keeps = |keep| {
+        recipe
+            .renditions()
+            .iter()
+            .any(|rendition| rendition.keep.contains(&keep))
+    };
+    let mut memory = Memory {
+        headers,
+        plan,
+        premultiplied: plan.premultiplies(),
+        own_colours: keeps(Keep::Icc) && headers.colours.told != Told::Nothing,
+        master: area(plan.scale.size((headers.width, headers.height))) * headers.channels,
+        cuts: vec![0; plan.wanted.len()],
+        renditions: recipe.renditions().len(),
+    };
+    let decoding = headers.decode_bytes_at(plan.scale);
+    let most = plan
+        .steps
+        .iter()
+        .fold(decoding, |most, step| most.max(memory.step(*step)));
+    let stays = keeps(Keep::Icc) || keeps(Keep::Copyright);
+    most + headers.colours.memory(stays) + FIXED
 }
 
-/// How the master is held.
-#[derive(Clone, Copy)]
-struct Handling {
-    /// At which scale it was decoded.
-    scale: Scale,
-    /// Whether its colours are multiplied by alpha.
+/// What is held while the steps of a plan are taken.
+struct Memory<'a> {
+    headers: &'a Headers,
+    plan: &'a Plan,
+    /// Whether the master's colours are multiplied by alpha.
     premultiplied: bool,
-    /// Whether its colours are converted for this rendition alone.
-    converted: bool,
+    /// Whether the master stays in colours of its own, of which every cut in sRGB is converted.
+    own_colours: bool,
+    master: u64,
+    /// 0 for one that is not there, or shares the pixels of another.
+    cuts: Vec<u64>,
+    /// How many of the cuts are renditions; the placeholder's is not.
+    renditions: usize,
 }
 
-/// One rendition's needs beside the master.
-struct Step {
-    /// Until its pixels are there, these included.
-    scratch: u64,
-    /// Its pixels; 0 where they are the master's own.
-    result: u64,
-    /// The encoder's.
-    encoder: u64,
-}
+impl Memory<'_> {
+    /// The peak of a step.
+    fn step(&mut self, step: Step) -> u64 {
+        match step {
+            Step::Cut { index, from, last } => self.cut(index, from, last),
+            Step::Finish { index, last } => self.finish(index, last),
+        }
+    }
 
-impl Step {
-    fn of(headers: &Headers, rendition: &Rendition, geometry: &Geometry, handling: Handling) -> Self {
-        let channels = headers.channels;
-        let resized = area(geometry.resized) * channels;
-        let cut = if resizes(geometry) || area(geometry.crop_size()) != headers.pixels() {
-            resized
+    fn held(&self) -> u64 {
+        self.master + self.cuts.iter().sum::<u64>()
+    }
+
+    /// What goes with the last use of a source.
+    fn freed(&mut self, source: Source, last: bool) -> u64 {
+        let place = match source {
+            Source::Master => &mut self.master,
+            Source::Cut(index) => &mut self.cuts[index],
+        };
+        if last { std::mem::take(place) } else { 0 }
+    }
+
+    fn cut(&mut self, index: usize, from: Source, last: bool) -> u64 {
+        let piece = &self.plan.wanted[index].piece;
+        let whole = (0, 0, self.headers.width, self.headers.height);
+        let (same, edges) = match from {
+            Source::Master => (
+                !piece.is_resized() && piece.part == whole,
+                self.plan.scale.size((self.headers.width, self.headers.height)),
+            ),
+            Source::Cut(other) => {
+                let other = &self.plan.wanted[other].piece;
+                (other == piece, other.size)
+            }
+        };
+        let before = self.held();
+        let bytes = area(piece.size) * self.headers.channels;
+        let freed = self.freed(from, last);
+        let converted = from == Source::Master && self.own_colours && !piece.own_colours;
+        self.cuts[index] = match (same, last) {
+            (true, true) => freed,
+            // Shared, unless it is changed.
+            (true, false) if !converted => 0,
+            _ => bytes,
+        };
+        let resampling = match (same, piece.is_resized()) {
+            (false, true) if piece.linear => self.in_light(piece),
+            (false, true) => self.resampler(piece, from, edges),
+            _ => 0,
+        };
+        let made = if same && last { 0 } else { self.cuts[index] };
+        before + made + resampling
+    }
+
+    /// What the resampler holds beside both pictures: the picture after the upright pass, the weights, and, unless that was done
+    /// in place before, a copy with colours multiplied by alpha.
+    fn resampler(&self, piece: &Piece, from: Source, edges: (u32, u32)) -> u64 {
+        // The part never has more columns than the picture that it is cut from.
+        let columns = u64::from(piece.part.2.min(edges.0));
+        let between = columns * u64::from(piece.size.1) * self.headers.channels;
+        let edges = [edges.0, edges.1, piece.size.0, piece.size.1];
+        let premultiplied = from == Source::Master && self.premultiplied;
+        let copy = if self.headers.channels == 4 && !premultiplied {
+            area((edges[0], edges[1])) * 4
         } else {
             0
         };
-        let orientation = headers.orientation.then(Orientation::of(rendition));
+        between + weights(edges) + copy
+    }
+
+    /// The same where light is mixed: the part that is resized, the picture after the upright pass, and the result, all in 16 bits.
+    fn in_light(&self, piece: &Piece) -> u64 {
+        let (part, size) = ((piece.part.2, piece.part.3), piece.size);
+        let between = area((part.0, size.1));
+        let samples = (area(part) + area(size) + between) * self.headers.channels;
+        2 * (samples + weights([self.headers.width, self.headers.height, size.0, size.1]))
+    }
+
+    fn finish(&mut self, index: usize, last: bool) -> u64 {
+        let wanted = &self.plan.wanted[index];
+        let (rendition, geometry) = (&wanted.rendition, &wanted.geometry);
+        let channels = self.headers.channels;
+        let resized = area(geometry.resized) * channels;
+        // What this rendition alone has, 0 while others need it, too.
+        let own = self.freed(Source::Cut(index), last);
+        let others = self.held();
+
+        let orientation = self.headers.orientation.then(Orientation::of(rendition));
         let turned = if orientation == Orientation::UPRIGHT {
             0
         } else {
             resized
         };
+        let filtered = is_filtered(rendition);
+        let picture = match turned.max(own) {
+            // What is shared is copied before it is changed.
+            0 if filtered => resized,
+            picture => picture,
+        };
+        let filters = if filtered { filters(geometry) } else { 0 };
+
         let padded = geometry.canvas != geometry.resized;
         // Padding in colour makes grey pixels coloured first; transparent padding adds alpha.
-        let format = rendition.format.resolve(headers.format);
+        let format = rendition.format.resolve(self.headers.format);
         let depth = match padded {
             true if keeps_alpha(format) && !rendition.background.is_opaque() => 4,
             true => channels.max(3),
@@ -108,82 +178,27 @@ impl Step {
         } else {
             0
         };
-
-        let resampling = cut
-            + if resizes(geometry) {
-                if rendition.linear {
-                    in_light(headers, orientation, geometry, handling)
-                } else {
-                    resampler(headers, orientation, geometry, handling)
-                }
-            } else {
-                0
-            };
-        let filtered = is_filtered(rendition);
-        let before = match turned.max(cut) {
-            // The master itself is copied before it is changed.
-            0 if filtered || handling.converted => resized,
-            before => before,
+        let result = if canvas > 0 { canvas } else { picture };
+        let encoding = if index < self.renditions {
+            search(format, rendition, geometry.canvas, depth)
+                + encoder(format, rendition, geometry.canvas, depth, result == 0)
+        } else {
+            0
         };
-        let filters = if filtered { filters(geometry) } else { 0 };
-        let scratch = resampling
-            .max(cut + turned)
-            .max(before + filters)
-            .max(before + coloured + canvas);
-        let result = if canvas > 0 { canvas } else { before };
-        Self {
-            scratch,
-            result,
-            encoder: search(format, rendition, geometry.canvas, depth)
-                + encoder(format, rendition, geometry.canvas, depth, result == 0),
-        }
+        let scratch = (own + turned).max(picture + filters).max(picture + coloured + canvas);
+        others + scratch.max(result + encoding)
     }
 }
 
-/// What the resampler holds beside both pictures: the picture after the upright pass, the weights, and, unless that was done
-/// in place before, a copy with colours multiplied by alpha.
-fn resampler(
-    headers: &Headers,
-    orientation: Orientation,
-    geometry: &Geometry,
-    Handling {
-        scale, premultiplied, ..
-    }: Handling,
-) -> u64 {
-    let (width, _) = orientation.turn(geometry.crop_size());
-    let (_, height) = orientation.turn(geometry.resized);
-    let between = area((scale.edge(width), height)) * headers.channels;
-    let edges = [
-        scale.edge(headers.width),
-        scale.edge(headers.height),
-        geometry.resized.0,
-        geometry.resized.1,
-    ];
-    let weights: u64 = edges.into_iter().map(|edge| u64::from(edge) * 96).sum();
-    let copy = if headers.channels == 4 && !premultiplied {
-        headers.pixels() * 4
-    } else {
-        0
-    };
-    between + weights + copy
+/// The resampler's weights for both directions.
+fn weights(edges: [u32; 4]) -> u64 {
+    edges.into_iter().map(|edge| u64::from(edge) * 96).sum()
 }
 
 /// What blurring or sharpening holds beside the picture.
 fn filters(geometry: &Geometry) -> u64 {
     let (width, height) = geometry.resized;
     blur::scratch(width.max(height)).max(sharpen::scratch(width))
-}
-
-/// What the resampler holds beside both pictures where it mixes light: the part that it resizes, the picture after the upright pass, and
-/// the result, all in 16 bits, and the weights.
-fn in_light(headers: &Headers, orientation: Orientation, geometry: &Geometry, handling: Handling) -> u64 {
-    let samples = area(geometry.crop_size()) + area(geometry.resized);
-    // Light is multiplied by alpha in place.
-    let handling = Handling {
-        premultiplied: true,
-        ..handling
-    };
-    2 * (samples * headers.channels + resampler(headers, orientation, geometry, handling))
 }
 
 /// What the encoder holds beside the pixels it is given.

@@ -122,7 +122,7 @@ pub(super) enum Traits {
 
 impl Headers {
     /// Of a still picture of `size`, stored upright, that decodes to `channels` in a heap of `decode_bytes`.
-    fn still(format: Format, (width, height): (u32, u32), channels: u64, decode_bytes: u64) -> Self {
+    pub(super) fn still(format: Format, (width, height): (u32, u32), channels: u64, decode_bytes: u64) -> Self {
         Self {
             format,
             width,

@@ -8,7 +8,7 @@ use crate::convert::placeholder;
 use crate::recipe::{Geometry, Gravity, Recipe};
 
 /// Reduction that the resampler keeps, at least.
-const KEPT: f64 = 2.0;
+pub(super) const KEPT: f64 = 2.0;
 
 /// A scale in eighths: a JPEG's blocks of 8 × 8 become blocks of as many pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

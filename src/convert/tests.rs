@@ -737,3 +737,50 @@ fn all_eight_orientations_are_found_in_every_container() {
         }
     }
 }
+
+#[test]
+fn in_company_a_rendition_looks_as_it_does_alone() {
+    let photo = include_bytes!("../../fixtures/valid/photos/astronaut_baseline.jpg");
+    let turned = samples::turned(photo, 6);
+    let wide = |width| Rendition {
+        width: Some(width),
+        ..one(Target::Png)
+    };
+    let square = Rendition {
+        height: Some(60),
+        fit: crate::recipe::Fit::Cover,
+        ..wide(60)
+    };
+    let flipped = Rendition {
+        flip: Some(crate::recipe::Flip::Horizontal),
+        ..wide(150)
+    };
+    let whole = one(Target::Png);
+    let renditions = [square, wide(150), flipped, whole.clone(), wide(300), whole];
+    let names = renditions.into_iter().enumerate();
+    let renditions: Vec<_> = names
+        .map(|(index, one)| Rendition {
+            name: index.to_string(),
+            ..one
+        })
+        .collect();
+    let (made, mut output) = made(&turned, &recipe(renditions.clone()));
+    assert_eq!(made.len(), renditions.len());
+    for (made, rendition) in made.iter().zip(renditions) {
+        let rest = output.split_off(made.bytes as usize);
+        let (company, alone) = (read_back(&output), read_back(&converted(&turned, &recipe([rendition]))));
+        assert_eq!((company.width, company.height), (alone.width, alone.height));
+        let apart = company
+            .bytes
+            .iter()
+            .zip(&alone.bytes)
+            .map(|(one, other)| u64::from(one.abs_diff(*other)));
+        // Means: a level and a half of 255 at most; what is cut from the master is the same.
+        assert!(
+            apart.sum::<u64>() * 2 <= 3 * alone.bytes.len() as u64,
+            "{} pixels wide",
+            made.width
+        );
+        output = rest;
+    }
+}

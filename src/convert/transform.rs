@@ -1,10 +1,10 @@
-//! From the master to the pixels of one rendition: cut, resize, turn, blur or sharpen, pad, in this order, because the small result is
-//! cheaper to turn than the master. EXIF's turn and that of the recipe are one.
+//! From the master to the pixels of one rendition: [`Cut`] and resize, then [`finish`]: turn, blur or sharpen, pad, in this order, because
+//! the small result is cheaper to turn than the master, and what is cut may serve several renditions. EXIF's turn and that of the recipe are one.
 //!
 //! Absent on purpose: threads; the resampler runs on the caller's.
 #![forbid(unsafe_code)]
 
-mod attention;
+pub(super) mod attention;
 pub(super) mod blur;
 pub(super) mod sharpen;
 
@@ -17,41 +17,14 @@ use crate::convert::Failure;
 use crate::convert::light;
 use crate::convert::orientation::Orientation;
 use crate::convert::pixels::{Layout, Pixels};
-use crate::convert::placeholder;
+use crate::convert::plan::{Piece, Wanted};
 use crate::convert::preflight::Headers;
 use crate::convert::scale::Scale;
-use crate::recipe::{Colour, Geometry, Hundredths, Recipe, Rendition};
+use crate::recipe::{Colour, Geometry, Hundredths, Rendition};
 use crate::verdict::{Reason, Refusal};
 
 /// The side of the squares in which a quarter turn walks a picture, so that both of its sides stay in the cache.
 const TILE: u32 = 32;
-
-/// Whether the master's colours may be multiplied by alpha once, for all renditions: not where one takes its pixels as they
-/// are, for the way there and back is not exact, nor where one mixes light.
-pub(super) fn may_premultiply(recipe: &Recipe, headers: &Headers) -> bool {
-    let (width, height) = headers.displayed();
-    let small = recipe.placeholder().map(|_| placeholder::rendition());
-    let mut renditions = recipe.renditions().iter().chain(&small);
-    renditions.all(|rendition| resizes(&rendition.geometry(width, height)) && !rendition.linear)
-}
-
-/// Whether the master's colours are converted once, for all renditions: where these together have as many pixels, one takes its pixels as
-/// they are, so that each conversion would need a copy, or one mixes light, which is known of sRGB alone.
-pub(super) fn converts_early(renditions: &[Rendition], headers: &Headers, master: &Pixels) -> bool {
-    let (width, height) = headers.displayed();
-    let geometries = renditions.iter().map(|rendition| rendition.geometry(width, height));
-    let (mut pixels, mut needed) = (0, renditions.iter().any(|rendition| rendition.linear));
-    for geometry in geometries {
-        pixels += u64::from(geometry.resized.0) * u64::from(geometry.resized.1);
-        needed |= !resizes(&geometry);
-    }
-    needed || pixels >= u64::from(master.width) * u64::from(master.height)
-}
-
-/// Whether pixels are computed, and not only copied.
-pub(super) fn resizes(geometry: &Geometry) -> bool {
-    (geometry.crop.2, geometry.crop.3) != geometry.resized
-}
 
 /// In which colours a rendition is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,54 +35,105 @@ pub(super) enum Colouring {
     Own,
 }
 
-/// The pixels of `rendition`, from the master that was decoded at `scale`. Padding has the colour of the rendition's background; where
-/// `alpha` can be written and the source has some, an opaque background means a transparent one.
-pub(super) fn render(
-    master: Rc<Pixels>,
-    scale: Scale,
-    rendition: &Rendition,
-    headers: &Headers,
-    alpha: bool,
-    colouring: Colouring,
-) -> Result<Rc<Pixels>, Failure> {
-    let orientation = headers.orientation;
-    let store = (headers.width, headers.height);
-    let (width, height) = headers.displayed();
-    let anchor = attention::anchor(&master, rendition, orientation);
-    let geometry = rendition.geometry_toward(width, height, anchor);
+/// A picture that pieces are cut from: the master, or a piece.
+#[derive(Debug, Clone)]
+pub(super) struct Cut {
+    /// The pixels, stored as in the file.
+    pub(super) pixels: Rc<Pixels>,
+    /// What of the whole picture they show: x, y, width, height.
+    part: (u32, u32, u32, u32),
+    /// Pixels here for each of the whole picture, across and down.
+    factor: (f64, f64),
+}
+
+impl Cut {
+    /// The master of an upload with these headers, decoded at `scale`.
+    pub(super) fn master(pixels: Rc<Pixels>, headers: &Headers, scale: Scale) -> Self {
+        Self {
+            pixels,
+            part: (0, 0, headers.width, headers.height),
+            factor: (scale.factor(), scale.factor()),
+        }
+    }
+
+    /// A piece of it. The pixels are shared where they are the same.
+    pub(super) fn cut(self, piece: &Piece, colouring: Colouring) -> Result<Self, Failure> {
+        let same = piece.part == self.part && piece.size == (self.pixels.width, self.pixels.height);
+        let pixels = match (same, piece.is_resized()) {
+            (true, _) => Rc::clone(&self.pixels),
+            (false, true) if piece.linear => {
+                let lit = light::resize(&self.pixels, piece.part, piece.size);
+                Rc::new(lit.map_err(|problem| odd(&problem))?)
+            }
+            (false, true) => Rc::new(self.resize(piece)?),
+            (false, false) => Rc::new(crop(&self.pixels, piece.part)),
+        };
+        drop(self);
+        Ok(Self {
+            // Before anything is laid beside it that is in sRGB.
+            pixels: match colouring {
+                Colouring::Srgb => Pixels::in_srgb(pixels),
+                Colouring::Own => pixels,
+            },
+            part: piece.part,
+            factor: (
+                f64::from(piece.size.0) / f64::from(piece.part.2),
+                f64::from(piece.size.1) / f64::from(piece.part.3),
+            ),
+        })
+    }
+
+    fn resize(&self, piece: &Piece) -> Result<Pixels, Failure> {
+        let from = &self.pixels;
+        let kind = from.layout.pixel_type();
+        let source = ImageRef::new(from.width, from.height, &from.bytes, kind).map_err(|problem| odd(&problem))?;
+        let mut target = Image::new(piece.size.0, piece.size.1, kind);
+        let (x, y, width, height) = piece.part;
+        // Where a scaled row ends with a part of a pixel, that part is used; rounding must not lead beyond it.
+        let (across, down) = self.factor;
+        let (left, top) = (f64::from(x - self.part.0) * across, f64::from(y - self.part.1) * down);
+        let width = (f64::from(width) * across).min(f64::from(from.width) - left);
+        let height = (f64::from(height) * down).min(f64::from(from.height) - top);
+        let options = ResizeOptions::new()
+            .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
+            .use_alpha(!from.premultiplied)
+            .crop(left, top, width, height);
+        Resizer::new()
+            .resize(&source, &mut target, &options)
+            .map_err(|problem| odd(&problem))?;
+        let mut pixels = Pixels {
+            space: from.space.clone(),
+            ..Pixels::new(piece.size, from.layout, target.into_vec())
+        };
+        if from.premultiplied {
+            pixels.unmultiply();
+        }
+        Ok(pixels)
+    }
+}
+
+/// The pixels of a rendition from its piece. `orientation` is EXIF's. Padding has the colour of the rendition's background; where `alpha`
+/// can be written and the source has some, an opaque background means a transparent one.
+pub(super) fn finish(piece: Rc<Pixels>, wanted: &Wanted, orientation: Orientation, alpha: bool) -> Rc<Pixels> {
+    let Wanted {
+        rendition, geometry, ..
+    } = wanted;
     let orientation = orientation.then(Orientation::of(rendition));
-    let part = orientation.stored_part(geometry.crop, store);
-    let size = orientation.turn(geometry.resized);
-
-    let whole = part == (0, 0, store.0, store.1);
-    let cut = match (resizes(&geometry), whole) {
-        (true, _) if rendition.linear => Rc::new(light::resize(&master, part, size).map_err(|problem| odd(&problem))?),
-        (true, _) => Rc::new(resize(&master, scale, part, size)?),
-        (false, true) => Rc::clone(&master),
-        (false, false) => Rc::new(crop(&master, part)),
-    };
-    drop(master);
-    // Before anything is laid beside it that is in sRGB.
-    let cut = match colouring {
-        Colouring::Srgb => Pixels::in_srgb(cut),
-        Colouring::Own => cut,
-    };
-
     let turned = if orientation == Orientation::UPRIGHT {
-        cut
+        piece
     } else {
-        Rc::new(turn(&cut, orientation))
+        Rc::new(turn(&piece, orientation))
     };
     let turned = filtered(turned, rendition);
     if geometry.canvas == geometry.resized {
-        return Ok(turned);
+        return turned;
     }
     let fill = match (alpha, rendition.background) {
         (false, colour) => Colour::opaque(colour.on_white()),
         (true, colour) if turned.layout == Layout::Rgba && colour.is_opaque() => Colour([0; 4]),
         (true, colour) => colour,
     };
-    Ok(Rc::new(pad(turned, geometry, fill)))
+    Rc::new(pad(turned, *geometry, fill))
 }
 
 /// Blurred, sharpened, in place where nobody else holds the picture.
@@ -130,30 +154,6 @@ fn filtered(picture: Rc<Pixels>, rendition: &Rendition) -> Rc<Pixels> {
 /// Whether pixels are blurred or sharpened.
 pub(super) fn is_filtered(rendition: &Rendition) -> bool {
     rendition.blur != Hundredths(0) || rendition.sharpen != Hundredths(0)
-}
-
-fn resize(master: &Pixels, scale: Scale, part: (u32, u32, u32, u32), size: (u32, u32)) -> Result<Pixels, Failure> {
-    let kind = master.layout.pixel_type();
-    let source = ImageRef::new(master.width, master.height, &master.bytes, kind).map_err(|problem| odd(&problem))?;
-    let mut target = Image::new(size.0, size.1, kind);
-    // The last pixel of a scaled row may be there in part: it is used in part.
-    let at = |edge: u32| f64::from(edge) * scale.factor();
-    let (x, y, width, height) = part;
-    let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
-        .use_alpha(!master.premultiplied)
-        .crop(at(x), at(y), at(width), at(height));
-    Resizer::new()
-        .resize(&source, &mut target, &options)
-        .map_err(|problem| odd(&problem))?;
-    let mut pixels = Pixels {
-        space: master.space.clone(),
-        ..Pixels::new(size, master.layout, target.into_vec())
-    };
-    if master.premultiplied {
-        pixels.unmultiply();
-    }
-    Ok(pixels)
 }
 
 /// An error of the resampler that no input should lead to.

@@ -67,6 +67,21 @@ fn recipes() -> Vec<(&'static str, Vec<Rendition>)> {
                 .flat_map(|width| [sized(Target::Webp, width), sized(Target::Jpeg, width)])
                 .collect(),
         ),
+        (
+            "shared and turned",
+            vec![
+                sized(Target::Jpeg, 400),
+                Rendition {
+                    name: "turned".to_owned(),
+                    rotate: lazaret::recipe::Rotate::Right,
+                    ..whole(Target::Jpeg)
+                },
+                Rendition {
+                    sharpen: lazaret::recipe::Hundredths(100),
+                    ..whole(Target::Jpeg)
+                },
+            ],
+        ),
     ]
 }
 

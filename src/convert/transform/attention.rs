@@ -20,7 +20,7 @@ const EDGE: u32 = 128;
 const SAMPLES: u32 = 4;
 
 /// Where the free space of `rendition` goes; `orientation` is EXIF's.
-pub(super) fn anchor(master: &Pixels, rendition: &Rendition, orientation: Orientation) -> Anchor {
+pub(in crate::convert) fn anchor(master: &Pixels, rendition: &Rendition, orientation: Orientation) -> Anchor {
     let still = rendition.gravity.anchor();
     if rendition.gravity != Gravity::Attention || rendition.fit != Fit::Cover {
         return still;
