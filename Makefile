@@ -24,8 +24,9 @@ deny:
 	@$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install cargo-deny --locked
 	$(CARGO) deny check licenses bans sources
 
-# A C compiler builds SQLite and libwebp, with cmake and nasm libjpeg-turbo; setpriv, unshare and kill try the sandbox as other users and
-# end workers. Debian and Ubuntu; elsewhere these are to be installed by hand, or `--no-default-features` builds without libjpeg-turbo.
+# A C compiler builds SQLite and libwebp, with cmake and nasm libjpeg-turbo, and on x86-64 nasm the assembler of AVIF; setpriv, unshare and
+# kill try the sandbox as other users and end workers. Debian and Ubuntu; elsewhere these are to be installed by hand, or
+# `--no-default-features --features svg,jxl,avif` builds with neither cmake nor nasm.
 NEEDED = cc cmake nasm setpriv unshare
 need:
 	@missing() { \

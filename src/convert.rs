@@ -69,7 +69,7 @@ impl From<Refusal> for Failure {
 /// Refuses what is over a limit, with the limit's name, the value seen and the value allowed. One bounded pass: no pixel is
 /// decoded, and compressed metadata is inflated only as far as its limit.
 pub fn inspect(upload: &[u8], recipe: &Recipe, limits: &Limits) -> Result<Declaration, Refusal> {
-    let headers = preflight::examine(upload, limits, Truncated::of(recipe))?;
+    let headers = preflight::examine(upload, limits, Truncated::of(recipe))?.for_recipe(recipe, limits)?;
     let (width, height) = headers.displayed();
     let plan = Plan::new(&headers, recipe);
     // First the decoder alone, so that what follows counts with sane numbers.
@@ -82,6 +82,7 @@ pub fn inspect(upload: &[u8], recipe: &Recipe, limits: &Limits) -> Result<Declar
         height,
         frames: headers.frames,
         memory_bytes,
+        decode_work: headers.decode_work(),
     })
 }
 
@@ -104,7 +105,7 @@ pub fn convert(
     phase: &mut dyn FnMut(Phase),
     output: &mut dyn Write,
 ) -> Result<Product, Failure> {
-    let headers = preflight::examine(upload, limits, Truncated::of(recipe))?;
+    let headers = preflight::examine(upload, limits, Truncated::of(recipe))?.for_recipe(recipe, limits)?;
     let mut found = Found {
         info: recipe.info().then(|| preflight::info(upload, &headers)),
         ..Found::default()

@@ -30,11 +30,17 @@ pub enum Format {
     Qoi,
     /// Netpbm: PBM, PGM and PPM (P1 to P6), and PAM (P7).
     Pnm,
+    /// SVG, plain or compressed by gzip (SVGZ).
+    Svg,
+    /// JPEG XL (ISO/IEC 18181), with or without a container.
+    Jxl,
+    /// AVIF: AV1 in HEIF.
+    Avif,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Jpeg,
         Self::Png,
         Self::Gif,
@@ -44,10 +50,15 @@ impl Format {
         Self::Ico,
         Self::Qoi,
         Self::Pnm,
+        Self::Svg,
+        Self::Jxl,
+        Self::Avif,
     ];
 
     /// How many leading bytes [`Format::sniff`] looks at.
-    pub const MAGIC_BYTES: usize = 64;
+    ///
+    /// An SVG may begin with comments and a type declaration.
+    pub const MAGIC_BYTES: usize = 4096;
 
     /// The format whose magic bytes `head` starts with. What it is none of, [`unread`] names.
     pub fn sniff(head: &[u8]) -> Option<Self> {
@@ -66,6 +77,19 @@ impl Format {
             Self::Ico => "ico",
             Self::Qoi => "qoi",
             Self::Pnm => "pnm",
+            Self::Svg => "svg",
+            Self::Jxl => "jxl",
+            Self::Avif => "avif",
+        }
+    }
+
+    /// Whether its decoder is in this build.
+    pub fn built(self) -> bool {
+        match self {
+            Self::Svg => cfg!(feature = "svg"),
+            Self::Jxl => cfg!(feature = "jxl"),
+            Self::Avif => cfg!(feature = "avif"),
+            _ => true,
         }
     }
 

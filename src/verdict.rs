@@ -109,7 +109,7 @@ pub struct Exceeded {
 impl std::fmt::Display for Exceeded {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let unit = match self.limit.as_str() {
-            "memory" | "output" | "input" | "inflated_metadata" => " bytes",
+            "memory" | "output" | "input" | "inflated_metadata" | "svg" | "layers" => " bytes",
             _ => "",
         };
         write!(f, "{}: {}{unit} seen, {} allowed", self.limit, self.seen, self.allowed)

@@ -42,7 +42,7 @@ const BURY_EVERY: Duration = Duration::from_secs(1);
 /// Uses the same ledger and quarantine as the service: what tripped a limit once is refused at once the next time.
 #[derive(Debug, Args)]
 pub struct Convert {
-    /// Images to convert: JPEG, PNG, GIF, WebP, BMP, TIFF, ICO, QOI or PNM, told by their content.
+    /// Images to convert: JPEG, PNG, GIF, WebP, BMP, TIFF, ICO, QOI, PNM, SVG, JPEG XL or AVIF, told by their content.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     #[command(flatten)]

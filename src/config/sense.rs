@@ -36,6 +36,9 @@ pub(super) fn contradiction(config: &Config) -> Option<String> {
         ("limits.scans", limits.scans),
         ("limits.directories", limits.directories),
         ("limits.strips", limits.strips),
+        ("limits.svg", limits.svg.as_u64()),
+        ("limits.elements", limits.elements),
+        ("limits.nesting", limits.nesting),
         ("limits.wall_per_cpu", u64::from(limits.wall_per_cpu)),
         ("limits.input", limits.input.as_u64()),
         ("limits.output", limits.output.as_u64()),
@@ -45,6 +48,24 @@ pub(super) fn contradiction(config: &Config) -> Option<String> {
     }
     if limits.cpu_base < Duration::from_millis(100) {
         return Some("limits.cpu_base is under 100 ms, less than starting a child may take on a busy host".to_owned());
+    }
+    if limits.nesting > NESTING {
+        return Some(format!(
+            "limits.nesting is {}, at most {NESTING}: a child's stack holds no more",
+            limits.nesting
+        ));
+    }
+    if limits.svg > SVG {
+        return Some(format!(
+            "limits.svg is {}, at most {SVG}: it is counted before memory is granted",
+            limits.svg
+        ));
+    }
+    if limits.elements > ELEMENTS {
+        return Some(format!(
+            "limits.elements is {}, at most {ELEMENTS}: they are counted before memory is granted",
+            limits.elements
+        ));
     }
     if config.worker.slots > 1024 {
         return Some(format!("worker.slots is {}, at most 1024", config.worker.slots));
@@ -73,6 +94,11 @@ fn tenants(config: &Config) -> Option<String> {
     })
 }
 
+/// Deepest nesting that a renderer's recursion and a stack of 8 MiB bear.
+const NESTING: u64 = 128;
+/// Largest SVG, and most elements, whose document fits into the memory before the grant.
+const SVG: ByteSize = ByteSize::mib(8);
+const ELEMENTS: u64 = 50_000;
 /// Largest size.
 const SIZE: ByteSize = ByteSize::tib(1);
 /// Largest count.

@@ -98,6 +98,9 @@ fn contradictions_are_named() {
         ("[limits]\nmemory = \"10 MiB\"", "limits.memory is 10.0 MiB"),
         ("[limits]\npixels = 300000000", "limits.frame_pixels"),
         ("[limits]\nscans = 0", "limits.scans is 0"),
+        ("[limits]\nnesting = 129", "limits.nesting is 129, at most 128"),
+        ("[limits]\nsvg = \"9 MiB\"", "limits.svg is 9.0 MiB, at most 8.0 MiB"),
+        ("[limits]\nelements = 50001", "limits.elements is 50001, at most 50000"),
         (
             "[amqp]\nheartbeat = \"4s\"",
             "amqp.heartbeat is 4s, not between 5s and 10m",

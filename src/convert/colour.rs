@@ -75,6 +75,12 @@ pub(super) enum Told {
         /// What it inflates to.
         inflated: u64,
     },
+    /// An ICC profile that only the decoder can unpack, and hands to [`Source::learn`].
+    #[cfg_attr(not(feature = "jxl"), allow(dead_code, reason = "only JPEG XL packs profiles"))]
+    Packed {
+        /// Its length, at most: a longer one is not followed.
+        most: u64,
+    },
     /// An ICC profile in segments of a JPEG.
     Segments {
         /// Where the marker of the first one is.
@@ -133,7 +139,7 @@ impl Colours {
             Told::Curve { .. } | Told::Coded { .. } => return CURVES,
             Told::Profile { length, .. } => length as u64,
             Told::Deflated { inflated, .. } => inflated,
-            Told::Segments { length, .. } => length,
+            Told::Segments { length, .. } | Told::Packed { most: length } => length,
         };
         profile.min(MAX_PROFILE as u64) * if stays { 10 } else { 7 } + TABLES
     }

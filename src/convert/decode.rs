@@ -3,12 +3,19 @@
 //! Of an animation the first frame is decoded, of a TIFF the first page. No limit of a decoder is relied upon: counts were
 //! checked before, memory is the allocator's business, time the supervisor's. A decoder that finds another size than the
 //! headers said has been fooled, or has fooled us; either way the file is refused.
-#![forbid(unsafe_code)]
+// Not forbidden: the binding of rav1d is below, and allows it for itself.
+#![deny(unsafe_code)]
 
+#[cfg(feature = "avif")]
+mod avif;
 mod ico;
 mod inks;
 mod jpeg;
+#[cfg(feature = "jxl")]
+mod jxl;
 mod samples;
+#[cfg(feature = "svg")]
+mod svg;
 
 use std::io::Cursor;
 
@@ -59,6 +66,10 @@ pub(super) fn decode(
     if let Traits::Icon { start, length, png } = headers.traits {
         return ico::decode(upload, headers, (start, length), png, source);
     }
+    #[cfg(feature = "svg")]
+    if let Traits::Svg(drawing) = headers.traits {
+        return svg::decode(upload, headers, drawing, limits);
+    }
     let input = Cursor::new(upload);
     match headers.format {
         Format::Png => read(PngDecoder::new(input), headers, source),
@@ -69,7 +80,11 @@ pub(super) fn decode(
         Format::Tiff => read(tiff(input), headers, source),
         Format::Qoi => read(QoiDecoder::new(input), headers, source),
         Format::Pnm => read(PnmDecoder::new(input), headers, source),
-        Format::Jpeg | Format::Ico => Err(corrupt("headers without their traits")),
+        #[cfg(feature = "jxl")]
+        Format::Jxl => jxl::decode(upload, headers, source),
+        #[cfg(feature = "avif")]
+        Format::Avif => avif::decode(upload, headers),
+        _ => Err(corrupt("headers without their traits")),
     }
 }
 

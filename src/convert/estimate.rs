@@ -22,7 +22,7 @@ const FIXED: u64 = 1 << 20;
 /// Peak heap of the whole conversion, in bytes.
 pub(super) fn peak(headers: &Headers, plan: &Plan, recipe: &Recipe) -> u64 {
     if recipe.needs_no_pixels() {
-        return FIXED;
+        return headers.document_bytes() + FIXED;
     }
     let keeps = |keep| {
         recipe
@@ -35,7 +35,7 @@ pub(super) fn peak(headers: &Headers, plan: &Plan, recipe: &Recipe) -> u64 {
         plan,
         premultiplied: plan.premultiplies(),
         own_colours: keeps(Keep::Icc) && headers.colours.told != Told::Nothing,
-        master: area(plan.scale.size((headers.width, headers.height))) * headers.channels,
+        master: area(plan.scale.size(headers.master())) * headers.channels,
         cuts: vec![0; plan.wanted.len()],
         renditions: recipe.renditions().len(),
     };
@@ -87,11 +87,11 @@ impl Memory<'_> {
 
     fn cut(&mut self, index: usize, from: Source, last: bool) -> u64 {
         let piece = &self.plan.wanted[index].piece;
-        let whole = (0, 0, self.headers.width, self.headers.height);
+        let (width, height) = self.headers.master();
         let (same, edges) = match from {
             Source::Master => (
-                !piece.is_resized() && piece.part == whole,
-                self.plan.scale.size((self.headers.width, self.headers.height)),
+                !piece.is_resized() && piece.part == (0, 0, width, height),
+                self.plan.scale.size((width, height)),
             ),
             Source::Cut(other) => {
                 let other = &self.plan.wanted[other].piece;
@@ -138,7 +138,7 @@ impl Memory<'_> {
         let (part, size) = ((piece.part.2, piece.part.3), piece.size);
         let between = area((part.0, size.1));
         let samples = (area(part) + area(size) + between) * self.headers.channels;
-        2 * (samples + weights([self.headers.width, self.headers.height, size.0, size.1]))
+        2 * (samples + weights([part.0, part.1, size.0, size.1]))
     }
 
     fn finish(&mut self, index: usize, last: bool) -> u64 {

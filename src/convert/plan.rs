@@ -40,7 +40,7 @@ pub(super) struct Wanted {
 /// A part of the picture in some size: what renditions have in common before they are turned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Piece {
-    /// x, y, width and height, in pixels of the whole picture as it is stored.
+    /// x, y, width and height, in pixels of the whole picture as it is stored, or drawn.
     pub(super) part: (u32, u32, u32, u32),
     /// What the part is resized to.
     pub(super) size: (u32, u32),
@@ -102,11 +102,13 @@ impl Plan {
 
     /// Moves what is to show where people look, now that there are pixels; sizes stay.
     pub(super) fn aim(&mut self, master: &Pixels, headers: &Headers) {
-        let (width, height) = headers.displayed();
         for wanted in self.wanted.iter_mut().filter(|wanted| wanted.piece.aimed) {
-            let anchor = attention::anchor(master, &wanted.rendition, headers.orientation);
-            wanted.geometry = wanted.rendition.geometry_toward(width, height, anchor);
-            wanted.piece = Piece::of(&wanted.rendition, &wanted.geometry, headers);
+            let rendition = &wanted.rendition;
+            let anchor = attention::anchor(master, rendition, headers.orientation, |anchor| {
+                headers.geometry_toward(rendition, anchor)
+            });
+            wanted.geometry = headers.geometry_toward(rendition, anchor);
+            wanted.piece = Piece::of(rendition, &wanted.geometry, headers);
         }
     }
 }
@@ -137,8 +139,7 @@ impl Plan {
 
 impl Wanted {
     fn new(rendition: Rendition, headers: &Headers) -> Self {
-        let (width, height) = headers.displayed();
-        let geometry = rendition.geometry(width, height);
+        let geometry = headers.geometry(&rendition);
         Self {
             piece: Piece::of(&rendition, &geometry, headers),
             geometry,
@@ -151,7 +152,7 @@ impl Piece {
     fn of(rendition: &Rendition, geometry: &Geometry, headers: &Headers) -> Self {
         let orientation = headers.orientation.then(Orientation::of(rendition));
         Self {
-            part: orientation.stored_part(geometry.crop, (headers.width, headers.height)),
+            part: orientation.stored_part(geometry.crop, headers.master()),
             size: orientation.turn(geometry.resized),
             linear: rendition.linear,
             own_colours: rendition.keep.contains(&Keep::Icc),

@@ -7,6 +7,8 @@
 //! Absent on purpose: checksums, pixels, and everything that a decoder finds out by itself without much cost.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "avif")]
+pub(super) mod avif;
 mod bmp;
 mod bytes;
 mod exif;
@@ -15,9 +17,13 @@ mod ico;
 mod inflate;
 mod info;
 mod jpeg;
+#[cfg(feature = "jxl")]
+mod jxl;
 mod png;
 mod pnm;
 mod qoi;
+#[cfg(feature = "svg")]
+pub(super) mod svg;
 mod tiff;
 mod webp;
 
@@ -29,7 +35,8 @@ use crate::convert::metadata::Exif;
 use crate::convert::orientation::Orientation;
 use crate::convert::scale::Scale;
 use crate::format::{Format, unread};
-use crate::recipe::Recipe;
+use crate::recipe::geometry::Anchor;
+use crate::recipe::{Geometry, Recipe, Rendition};
 use crate::sandbox::limits::Limits;
 use crate::verdict::{Reason, Refusal};
 
@@ -118,6 +125,9 @@ pub(super) enum Traits {
         /// Whether it is a PNG, else a bitmap.
         png: bool,
     },
+    /// Of an SVG: what was counted, and the size at which it is drawn.
+    #[cfg(feature = "svg")]
+    Svg(svg::Drawing),
 }
 
 impl Headers {
@@ -144,9 +154,62 @@ impl Headers {
         self.orientation.turn((self.width, self.height))
     }
 
+    /// Width and height of the decoded picture: as stored, but for drawings.
+    pub(super) fn master(&self) -> (u32, u32) {
+        match self.traits {
+            #[cfg(feature = "svg")]
+            Traits::Svg(drawing) => drawing.render,
+            _ => (self.width, self.height),
+        }
+    }
+
+    /// The geometry of a rendition on the decoded picture, shown upright and turned as the rendition is.
+    pub(super) fn geometry(&self, rendition: &Rendition) -> Geometry {
+        self.geometry_toward(rendition, rendition.gravity.anchor())
+    }
+
+    /// The same, with free space shared by `anchor`.
+    pub(super) fn geometry_toward(&self, rendition: &Rendition, anchor: Anchor) -> Geometry {
+        let (width, height) = self.displayed();
+        let geometry = rendition.geometry_toward(width, height, anchor);
+        let decoded = self.orientation.turn(self.master());
+        geometry.on(rendition.turned(width, height), rendition.turned(decoded.0, decoded.1))
+    }
+
+    /// The same picture, where it is a drawing, decoded as large as `recipe` needs it.
+    pub(super) fn for_recipe(self, recipe: &Recipe, limits: &Limits) -> Result<Self, Refusal> {
+        match self.traits {
+            #[cfg(feature = "svg")]
+            Traits::Svg(drawing) => drawing.for_recipe(self, recipe, limits),
+            _ => {
+                let _ = (recipe, limits);
+                Ok(self)
+            }
+        }
+    }
+
+    /// Work of decoding, in pixels of a JPEG, where size and format do not say it; else 0.
+    pub(super) fn decode_work(&self) -> u64 {
+        match self.traits {
+            #[cfg(feature = "svg")]
+            Traits::Svg(drawing) => drawing.work(),
+            _ => 0,
+        }
+    }
+
+    /// Heap of what headers are read from: little, but for drawings, which are all header.
+    pub(super) fn document_bytes(&self) -> u64 {
+        match self.traits {
+            #[cfg(feature = "svg")]
+            Traits::Svg(drawing) => drawing.document_bytes(),
+            _ => 0,
+        }
+    }
+
     /// Pixels of the decoded picture.
     pub(super) fn pixels(&self) -> u64 {
-        area(self.width, self.height)
+        let (width, height) = self.master();
+        area(width, height)
     }
 
     /// Peak heap of the decoder at `scale`, the decoded picture included, at most.
@@ -164,7 +227,7 @@ impl Headers {
         if self.width == 0 || self.height == 0 {
             return Err(corrupt("a picture of no pixels"));
         }
-        let pixels = self.pixels().max(self.largest);
+        let pixels = area(self.width, self.height).max(self.largest);
         if pixels > limits.pixels {
             return Err(Refusal::over(Reason::TooManyPixels, "pixels", pixels, limits.pixels));
         }
@@ -201,6 +264,14 @@ pub(super) fn examine(upload: &[u8], limits: &Limits, truncated: Truncated) -> R
         Format::Ico => ico::read,
         Format::Qoi => qoi::read,
         Format::Pnm => pnm::read,
+        #[cfg(feature = "svg")]
+        Format::Svg => svg::read,
+        #[cfg(feature = "jxl")]
+        Format::Jxl => jxl::read,
+        #[cfg(feature = "avif")]
+        Format::Avif => avif::read,
+        #[cfg(not(all(feature = "svg", feature = "jxl", feature = "avif")))]
+        absent => return Err(unsupported(format_args!("{absent} is not in this build"))),
     };
     let mut headers = read(upload, limits)?;
     headers.check(limits)?;

@@ -247,6 +247,21 @@ pub(super) fn icon_bitmap(width: u32, height: u32) -> Vec<u8> {
     bytes
 }
 
+/// An SVG of this size with `body` in it.
+#[cfg(feature = "svg")]
+pub(super) fn svg(width: u32, height: u32, body: &str) -> Vec<u8> {
+    let space = r#"xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink""#;
+    format!(r#"<svg {space} width="{width}" height="{height}">{body}</svg>"#).into_bytes()
+}
+
+/// The same, compressed by gzip.
+#[cfg(feature = "svg")]
+pub(super) fn svgz(svg: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(svg).unwrap();
+    encoder.finish().unwrap()
+}
+
 /// A WebP, by the encoder under test.
 pub(super) fn webp(width: u32, height: u32, alpha: bool, lossless: bool) -> Vec<u8> {
     let source = png((width, height), if alpha { 6 } else { 2 }, 8, false, &[]);

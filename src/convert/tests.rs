@@ -1,5 +1,8 @@
 //! The whole conversion, from uploads made on the spot to renditions that are read back.
 
+mod codecs;
+#[cfg(feature = "svg")]
+mod drawings;
 mod told;
 mod wishes;
 
@@ -53,6 +56,19 @@ fn pixel(picture: &pixels::Pixels, x: u32, y: u32) -> Vec<u8> {
 
 /// Every kind of source that is read, 61 × 47.
 fn sources() -> Vec<(&'static str, Vec<u8>)> {
+    let mut all = plain_sources();
+    #[cfg(feature = "svg")]
+    {
+        let body = r#"<rect width="61" height="47" fill="teal"/><text x="9" y="30" opacity=".5">Ab</text>"#;
+        let svg = samples::svg(61, 47, body);
+        all.extend([("svgz", samples::svgz(&svg)), ("svg", svg)]);
+    }
+    all.extend(codecs::files());
+    all
+}
+
+/// Those whose decoders are in every build.
+fn plain_sources() -> Vec<(&'static str, Vec<u8>)> {
     let (width, height) = (61, 47);
     let size = (width, height);
     let tiff = Tiff::plain(width, height);
@@ -187,6 +203,8 @@ fn lossless_targets_keep_every_pixel() {
             "qoi",
             "ppm",
             "ppm binary",
+            "jxl rgb",
+            "avif lossless",
         ]
         .contains(&name)
         {

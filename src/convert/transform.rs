@@ -49,9 +49,10 @@ pub(super) struct Cut {
 impl Cut {
     /// The master of an upload with these headers, decoded at `scale`.
     pub(super) fn master(pixels: Rc<Pixels>, headers: &Headers, scale: Scale) -> Self {
+        let (width, height) = headers.master();
         Self {
             pixels,
-            part: (0, 0, headers.width, headers.height),
+            part: (0, 0, width, height),
             factor: (scale.factor(), scale.factor()),
         }
     }

@@ -28,6 +28,12 @@ pub struct Formats {
     pub qoi: Switch,
     /// PBM, PGM, PPM and PAM.
     pub pnm: Switch,
+    /// SVG and SVGZ.
+    pub svg: Switch,
+    /// JPEG XL.
+    pub jxl: Switch,
+    /// AVIF.
+    pub avif: Switch,
 }
 
 /// On or off.
@@ -55,17 +61,21 @@ impl Formats {
             Format::Ico => self.ico,
             Format::Qoi => self.qoi,
             Format::Pnm => self.pnm,
+            Format::Svg => self.svg,
+            Format::Jxl => self.jxl,
+            Format::Avif => self.avif,
         }
     }
 
     /// Why files of this format are not read here, where they are not: the setting, or the build.
     #[must_use]
     pub fn refusal(&self, format: Format) -> Option<Refusal> {
-        let off = self.of(format) == Switch::Off;
-        off.then(|| {
-            let detail = format_args!("{format} is switched off by limits.formats.{format}").to_string();
-            Refusal::new(Reason::UnsupportedFormat, detail)
-        })
+        let detail = match self.of(format) {
+            Switch::Off => format!("{format} is switched off by limits.formats.{format}"),
+            Switch::On if !format.built() => format!("{format} is not in this build: it was left out by its feature"),
+            Switch::On => return None,
+        };
+        Some(Refusal::new(Reason::UnsupportedFormat, detail))
     }
 }
 
@@ -80,7 +90,7 @@ mod tests {
             let formats: Formats = toml::from_str(&text).unwrap();
             for other in Format::ALL {
                 let refusal = formats.refusal(other);
-                assert_eq!(refusal.is_some(), other == format, "{text}, {other}");
+                assert_eq!(refusal.is_some(), other == format || !other.built(), "{text}, {other}");
             }
             let refusal = formats.refusal(format).unwrap();
             assert!(

@@ -118,6 +118,30 @@ impl Geometry {
     pub fn crop_size(&self) -> (u32, u32) {
         (self.crop.2, self.crop.3)
     }
+
+    /// The same for a source that was decoded at another size: `decoded` in place of `size`, both as displayed and turned.
+    ///
+    /// Where the part to use is then as large as its result, give or take a pixel, it is taken as it is.
+    pub fn on(self, size: (u32, u32), decoded: (u32, u32)) -> Self {
+        if size == decoded {
+            return self;
+        }
+        let (x, y, width, height) = self.crop;
+        let part = |from: u32, length: u32, edge: u32, decoded: u32, result: u32| {
+            let scale = f64::from(decoded) / f64::from(edge.max(1));
+            let scaled = (f64::from(length) * scale).round().clamp(1.0, f64::from(decoded)) as u32;
+            let near = scaled.abs_diff(result) <= 1 && result <= decoded;
+            let length = if near { result } else { scaled };
+            let from = ((f64::from(from) * scale).round() as u32).min(decoded - length);
+            (from, length)
+        };
+        let (x, width) = part(x, width, size.0, decoded.0, self.resized.0);
+        let (y, height) = part(y, height, size.1, decoded.1, self.resized.1);
+        Self {
+            crop: (x, y, width, height),
+            ..self
+        }
+    }
 }
 
 impl Gravity {
@@ -326,7 +350,8 @@ impl Rendition {
         }
     }
 
-    fn turned(&self, width: u32, height: u32) -> (u32, u32) {
+    /// A size as displayed, turned as this rendition is.
+    pub fn turned(&self, width: u32, height: u32) -> (u32, u32) {
         if self.rotate.swaps() {
             (height, width)
         } else {

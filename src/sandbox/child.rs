@@ -106,6 +106,7 @@ fn drilled(drill: Drill, limits: &Limits) -> FromChild {
         height: 1,
         frames: 1,
         memory_bytes,
+        decode_work: 0,
     };
     if drill == Drill::JumpTheGun {
         say(&FromChild::Declared(declared));

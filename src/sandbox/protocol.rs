@@ -172,6 +172,8 @@ pub struct Declaration {
     pub frames: u64,
     /// Estimated peak heap of the whole conversion, in bytes: an upper bound that an honest file keeps.
     pub memory_bytes: u64,
+    /// Work of decoding, in pixels of a JPEG, where it is more than its format and size say; else 0.
+    pub decode_work: u64,
 }
 
 /// One rendition, as the child claims to have written it.

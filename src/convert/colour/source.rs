@@ -27,6 +27,9 @@ pub(in crate::convert) struct Source<'a> {
     meaning: Meaning,
     /// The profile, where it is a sound one for RGB.
     profile: Option<Cow<'a, [u8]>>,
+    /// The longest profile that may be learned, in bytes.
+    #[cfg_attr(not(feature = "jxl"), allow(dead_code, reason = "only JPEG XL packs profiles"))]
+    unpacked: usize,
     /// What could not be followed.
     pub(in crate::convert) notes: Notes,
 }
@@ -41,11 +44,15 @@ enum Meaning {
 impl<'a> Source<'a> {
     /// Reads what `colours` says of `upload`. Never fails: what cannot be followed is noted, and means sRGB.
     pub(in crate::convert) fn read(upload: &'a [u8], colours: Colours) -> Self {
-        let mut profile = None;
+        let (mut profile, mut unpacked) = (None, 0);
         let meaning = match colours.told {
             Told::Nothing => Ok(Meaning::Srgb),
             Told::Curve { gamma, corners } => of_curve(gamma, corners, colours.kind),
             Told::Coded { primaries, transfer } => of_code(primaries, transfer, colours.kind),
+            Told::Packed { most } => {
+                unpacked = most.min(MAX_PROFILE as u64) as usize;
+                Ok(Meaning::Srgb)
+            }
             told => gathered(upload, told).and_then(|bytes| {
                 let (meaning, length) = of_profile(&bytes, colours.kind)?;
                 profile = Some(cut(bytes, length)).filter(|_| colours.kind == Kind::Rgb);
@@ -59,7 +66,25 @@ impl<'a> Source<'a> {
         Self {
             meaning,
             profile,
+            unpacked,
             notes,
+        }
+    }
+
+    /// Reads the profile that a decoder unpacked, of a file whose colours are [`Told::Packed`]. As [`Source::read`], it never fails.
+    #[cfg_attr(not(feature = "jxl"), allow(dead_code, reason = "only JPEG XL packs profiles"))]
+    pub(in crate::convert) fn learn(&mut self, profile: &[u8], kind: Kind) {
+        if profile.len() > self.unpacked {
+            self.notes = self.notes.with(Note::OversizedProfile);
+            return;
+        }
+        match of_profile(profile, kind) {
+            Ok((meaning, length)) => {
+                self.meaning = meaning;
+                let own = profile.get(..length).unwrap_or(profile);
+                self.profile = (kind == Kind::Rgb).then(|| Cow::Owned(own.to_vec()));
+            }
+            Err(note) => self.notes = self.notes.with(note),
         }
     }
 

@@ -1,4 +1,5 @@
 //! Icons: the one picture that the headers chose, whatever else the directory holds.
+#![forbid(unsafe_code)]
 
 use std::io::Cursor;
 

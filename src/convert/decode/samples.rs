@@ -1,4 +1,5 @@
 //! From what decoders write to 8 bits a channel, in place: the picture only ever gets smaller, but for grey with alpha.
+#![forbid(unsafe_code)]
 
 use image::ColorType;
 
@@ -58,7 +59,8 @@ fn from_float(sample: f32) -> u8 {
     (sample.clamp(0.0, 1.0) * 255.0).round() as u8
 }
 
-fn spread(grey_alpha: &[u8]) -> Vec<u8> {
+/// Grey with alpha over four channels.
+pub(super) fn spread(grey_alpha: &[u8]) -> Vec<u8> {
     grey_alpha
         .chunks_exact(2)
         .flat_map(|pixel| [pixel[0], pixel[0], pixel[0], pixel[1]])

@@ -3,6 +3,7 @@
 
 use super::bytes::Bytes;
 use super::{Headers, Traits, exif, pnm};
+use crate::convert::colour::Kind;
 use crate::format::Format;
 use crate::info::{ColourModel, Info};
 
@@ -11,7 +12,7 @@ const MOST_PARTS: usize = 4096;
 
 /// The facts of an upload whose headers these are.
 pub(in crate::convert) fn read(upload: &[u8], headers: &Headers) -> Info {
-    let colour = if headers.channels == 1 {
+    let colour = if headers.channels == 1 || headers.colours.kind == Kind::Grey {
         ColourModel::Grey
     } else {
         ColourModel::Rgb

@@ -65,6 +65,36 @@ fn valid() -> Vec<Vec<u8>> {
     ]
 }
 
+/// Files of formats that may be absent from a build; no drawing by chance, which would be drawn.
+fn optional() -> Vec<Vec<u8>> {
+    let mut files = Vec::new();
+    if Format::Jxl.built() {
+        files.push(include_bytes!("../../../fixtures/codec/lossy_alpha.jxl").to_vec());
+        files.push(include_bytes!("../../../fixtures/codec/container.jxl").to_vec());
+    }
+    if Format::Avif.built() {
+        files.push(include_bytes!("../../../fixtures/codec/444_10_alpha.avif").to_vec());
+        files.push(include_bytes!("../../../fixtures/codec/grid.avif").to_vec());
+    }
+    #[cfg(feature = "svg")]
+    files.push(samples::svg(
+        40,
+        30,
+        r##"<mask id="m"><use href="#r"/></mask><rect id="r" style="mask:url(#m)"/>"##,
+    ));
+    files.push(samples::bmp(40, 30, 4));
+    files
+}
+
+#[test]
+fn pixels_of_optional_formats_are_limited() {
+    for upload in optional() {
+        let size = inspect(&upload, &recipe(), &Limits::default()).unwrap();
+        let pixels = u64::from(size.width) * u64::from(size.height);
+        both_sides(&upload, "pixels", pixels, |limits, value| limits.pixels = value);
+    }
+}
+
 #[test]
 fn pixels_are_limited_in_every_format() {
     for upload in valid() {
@@ -228,7 +258,7 @@ fn memory_is_limited() {
 fn what_is_not_read_is_named() {
     let limits = Limits::default();
     assert_eq!(refusal(b"", &limits).reason, Reason::Empty);
-    assert_eq!(refusal(b"<svg", &limits).reason, Reason::UnsupportedFormat);
+    assert_eq!(refusal(b"<html>", &limits).reason, Reason::UnsupportedFormat);
     assert!(refusal(b"II\x2b\0", &limits).detail.contains("BigTIFF"));
     let jpeg = samples::photo(40, 30);
     let frame = jpeg.windows(2).position(|window| window == b"\xff\xc0").unwrap();
@@ -382,10 +412,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn arbitrary_bytes_never_panic(kind in 0..10_usize, bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-        let magics: [&[u8]; 10] = [
+    fn arbitrary_bytes_never_panic(kind in 0..13_usize, bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        let magics: [&[u8]; 13] = [
             b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", b"GIF89a", b"RIFF\0\0\0\0WEBP", b"BM", b"II\x2a\0",
             b"\0\0\x01\0", b"qoif", b"P6 ", b"P7\n",
+            b"\xff\x0a", b"\0\0\0\x14ftypavif\0\0\0\0avif", b"<svg width='9' ",
         ];
         let _ = inspect(&[magics[kind], &bytes].concat(), &recipe(), &Limits::default());
         let _ = inspect(&bytes, &recipe(), &Limits::default());
@@ -393,12 +424,12 @@ proptest! {
 
     #[test]
     fn damaged_files_never_panic(
-        kind in 0..13_usize,
+        kind in 0..19_usize,
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
         kept in any::<prop::sample::Index>(),
     ) {
-        thread_local!(static VALID: Vec<Vec<u8>> = valid());
-        let mut upload = VALID.with(|valid| valid[kind].clone());
+        thread_local!(static VALID: Vec<Vec<u8>> = [valid(), optional()].concat());
+        let mut upload = VALID.with(|valid| valid[kind % valid.len()].clone());
         for (place, value) in damage {
             let place = place.index(upload.len());
             upload[place] = value;

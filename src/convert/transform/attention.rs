@@ -12,28 +12,31 @@
 use crate::convert::orientation::Orientation;
 use crate::convert::pixels::{Layout, Pixels};
 use crate::recipe::geometry::Anchor;
-use crate::recipe::{Fit, Gravity, Rendition};
+use crate::recipe::{Fit, Geometry, Gravity, Rendition};
 
 /// Longest side of the copy that is scored.
 const EDGE: u32 = 128;
 /// Samples that are averaged for one of its pixels, each way.
 const SAMPLES: u32 = 4;
 
-/// Where the free space of `rendition` goes; `orientation` is EXIF's.
-pub(in crate::convert) fn anchor(master: &Pixels, rendition: &Rendition, orientation: Orientation) -> Anchor {
+/// Where the free space of `rendition` goes; `orientation` is EXIF's, and `geometry` tells the cut in the master for an anchor.
+pub(in crate::convert) fn anchor(
+    master: &Pixels,
+    rendition: &Rendition,
+    orientation: Orientation,
+    geometry: impl Fn(Anchor) -> Geometry,
+) -> Anchor {
     let still = rendition.gravity.anchor();
     if rendition.gravity != Gravity::Attention || rendition.fit != Fit::Cover {
         return still;
     }
-    let store = (master.width, master.height);
-    let (width, height) = orientation.turn(store);
     // The whole of what may be kept: the cut at either end of its way.
     let end = Anchor {
         x: Anchor::ONE,
         y: Anchor::ONE,
     };
-    let first = rendition.geometry_toward(width, height, Anchor { x: 0, y: 0 });
-    let last = rendition.geometry_toward(width, height, end);
+    let first = geometry(Anchor { x: 0, y: 0 });
+    let last = geometry(end);
     let free = (last.crop.0 - first.crop.0, last.crop.1 - first.crop.1);
     if free == (0, 0) {
         return still;
@@ -215,11 +218,19 @@ mod tests {
         Pixels::new((width, height), layout, bytes)
     }
 
+    /// The anchor on a master as large as its picture.
+    fn found(master: &Pixels, rendition: &Rendition, orientation: Orientation) -> Anchor {
+        let (width, height) = orientation.turn((master.width, master.height));
+        anchor(master, rendition, orientation, |anchor| {
+            rendition.geometry_toward(width, height, anchor)
+        })
+    }
+
     #[test]
     fn a_plain_picture_is_cut_in_the_middle() {
         let plain = picture(300, 100, Layout::Rgb, None);
         assert_eq!(
-            anchor(&plain, &cover(50, 50), Orientation::UPRIGHT),
+            found(&plain, &cover(50, 50), Orientation::UPRIGHT),
             Gravity::Centre.anchor()
         );
     }
@@ -231,7 +242,7 @@ mod tests {
         for row in ghost.bytes.chunks_exact_mut(4 * 300) {
             row[..4 * 150].chunks_exact_mut(4).for_each(|pixel| pixel[3] = 0);
         }
-        let found = anchor(&ghost, &cover(50, 50), Orientation::UPRIGHT);
+        let found = found(&ghost, &cover(50, 50), Orientation::UPRIGHT);
         assert!(found.x > Anchor::ONE / 4, "{found:?}");
     }
 
@@ -248,7 +259,7 @@ mod tests {
         }
         let field = Pixels::new((320, 80), Layout::Rgb, bytes);
         let rendition = cover(80, 80);
-        let geometry = rendition.geometry_toward(320, 80, anchor(&field, &rendition, Orientation::UPRIGHT));
+        let geometry = rendition.geometry_toward(320, 80, found(&field, &rendition, Orientation::UPRIGHT));
         assert!(
             holds(&geometry, (240, 40)) && holds(&geometry, (279, 40)),
             "{geometry:?}"
@@ -283,7 +294,7 @@ mod tests {
             let master = picture(400, 200, layout, Some((x, y)));
             let rendition = Rendition { rotate, flip, ..cover(edges.0, edges.1) };
             let (width, height) = exif.turn((400, 200));
-            let found = anchor(&master, &rendition, exif);
+            let found = found(&master, &rendition, exif);
             let geometry = rendition.geometry_toward(width, height, found);
             let turn = exif.then(Orientation::of(&rendition));
             let (left, top, cut_width, cut_height) = turn.stored_part(geometry.crop, (400, 200));
