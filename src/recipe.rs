@@ -118,6 +118,10 @@ pub struct Rendition {
     /// Metadata of the upload that goes into the rendition; nothing else does, where it was taken least of all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keep: Vec<Keep>,
+    /// PNG with a palette of at most 256 colours: smaller files, for graphics; exact where the picture has no more colours. Ignored by
+    /// other formats.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub palette: bool,
     /// Whether an upload that ends early is converted as far as it goes. One decode serves all renditions: it holds for all where
     /// one says so.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -140,7 +144,7 @@ pub enum Keep {
 pub enum Target {
     /// JPEG; transparency is laid on the background.
     Jpeg,
-    /// PNG, 8 bits a channel.
+    /// PNG, 8 bits a channel, or with a palette.
     Png,
     /// WebP, lossy unless `lossless` is set.
     Webp,
@@ -325,6 +329,7 @@ impl Rendition {
             sharpen: Hundredths::default(),
             linear: false,
             keep: Vec::new(),
+            palette: false,
             tolerate_truncated: false,
         }
     }
@@ -479,7 +484,7 @@ mod tests {
     #[test]
     fn options_that_are_off_leave_no_trace() {
         let plain = serde_json::to_value(Rendition::named("a")).unwrap();
-        for option in ["linear", "keep", "tolerate_truncated"] {
+        for option in ["linear", "keep", "palette", "tolerate_truncated"] {
             assert_eq!(plain.get(option), None);
         }
         let twice = Rendition {

@@ -2,6 +2,8 @@
 //! Grey stays grey where the format knows it.
 
 pub(super) mod jpeg;
+pub(super) mod palette;
+mod png;
 pub(super) mod search;
 pub(super) mod similarity;
 pub(super) mod webp;
@@ -9,17 +11,11 @@ pub(super) mod webp;
 use std::io::{self, BufWriter, Write};
 use std::rc::Rc;
 
-use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::{ExtendedColorType, ImageEncoder, ImageError};
-
 use crate::convert::Failure;
-use crate::convert::pixels::{Layout, Pixels};
+use crate::convert::pixels::Pixels;
 use crate::format::Format;
 use crate::recipe::{LOWEST, Quality, Rendition};
 use crate::verdict::{Reason, Refusal};
-
-/// Effort of deflate. The level below is another coder: twice as fast, but it holds noise up to four times over.
-const PNG_LEVEL: u8 = 1;
 
 /// Whether `format` can hold transparency.
 pub(super) fn keeps_alpha(format: Format) -> bool {
@@ -87,23 +83,9 @@ fn write(
     match format {
         Format::Jpeg => jpeg::encode(pixels, rendition, quality, output),
         Format::Webp => webp::encode(pixels, rendition, quality, output),
-        _ => png(pixels, output),
+        _ if rendition.palette => png::encode_with_palette(pixels, output),
+        _ => png::encode(pixels, output),
     }
-}
-
-fn png(pixels: &Pixels, output: &mut dyn Write) -> Result<(), Failure> {
-    let colour = match pixels.layout {
-        Layout::Grey => ExtendedColorType::L8,
-        Layout::Rgb => ExtendedColorType::Rgb8,
-        Layout::Rgba => ExtendedColorType::Rgba8,
-    };
-    let encoder = PngEncoder::new_with_quality(output, CompressionType::Level(PNG_LEVEL), FilterType::Adaptive);
-    encoder
-        .write_image(&pixels.bytes, pixels.width, pixels.height, colour)
-        .map_err(|error| match error {
-            ImageError::IoError(error) => Failure::Output(error),
-            error => odd("PNG", error),
-        })
 }
 
 /// A rendition that its format has no room for.

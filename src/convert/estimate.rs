@@ -8,7 +8,7 @@
 use super::colour::Told;
 use super::encode::search::{SIDE, buffer};
 use super::encode::webp::TOKEN_PIXELS;
-use super::encode::{jpeg, keeps_alpha};
+use super::encode::{jpeg, keeps_alpha, palette};
 use super::orientation::Orientation;
 use super::plan::{Piece, Plan, Source, Step};
 use super::preflight::Headers;
@@ -217,8 +217,10 @@ fn encoder(format: Format, rendition: &Rendition, canvas: (u32, u32), channels: 
                     webp_lossy(pixels, alpha, rendition.quality().most())
                 }
         }
+        // Grey of many shades is written without its palette after all.
+        Format::Png if rendition.palette && channels > 1 => pixels * 3 + palette::SCRATCH,
         // All compressed rows in one vector, which grows by doubling.
-        _ => pixels * channels * 2,
+        _ => pixels * channels * 2 + if rendition.palette { palette::SCRATCH } else { 0 },
     }
 }
 

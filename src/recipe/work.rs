@@ -1,7 +1,8 @@
 //! What a rendition costs, in pixels of work: what CPU grants, ceilings and the number of tries are counted in. `[pure]`
 //!
 //! One pixel of work is one pixel of a JPEG decoded, for which 60 ns are granted. Costs are upper bounds, which noise keeps,
-//! measured at that price: JPEG and PNG take up to 1 to encode, progressive JPEG up to 2, lossy WebP 1 to 4 (noise), lossless WebP up to 10;
+//! measured at that price: JPEG and PNG take up to 1 to encode, progressive JPEG up to 2, lossy WebP 1 to 4 (noise), lossless WebP up to 10,
+//! a palette up to 10, 2 for graphics, beside the time in which it is learnt;
 //! to mix light takes up to half of one for each pixel of the source.
 #![forbid(unsafe_code)]
 
@@ -16,6 +17,8 @@ const TRIES_WORK: u64 = 128_000_000;
 pub const SAMPLE: u64 = 512 * 512;
 /// Encodings of that sample.
 const SAMPLE_TRIES: u64 = 7;
+/// Most pixels that a palette is learnt from, how many of fewer, and the work of each.
+const LEARNT: (u64, u64, u64) = (13_200, 4_096, 40);
 /// Pixels that `attention` looks at, and what a placeholder costs.
 const GLANCE: u64 = 128 * 128 * 16;
 
@@ -53,7 +56,11 @@ impl Rendition {
         let encoding = canvas
             .saturating_mul(cost)
             .saturating_mul(self.tries(format, canvas).into());
-        [encoding, finding, blurring, sharpening, looking, lighting]
+        let learning = match format {
+            Format::Png if self.palette => learning(canvas),
+            _ => 0,
+        };
+        [encoding, finding, learning, blurring, sharpening, looking, lighting]
             .into_iter()
             .fold(0, u64::saturating_add)
     }
@@ -82,9 +89,16 @@ impl Rendition {
             (Format::Webp, true) => 10,
             (Format::Webp, false) => 4,
             (Format::Jpeg, _) if self.progressive => 2,
+            (Format::Png, _) if self.palette => 10,
             _ => 1,
         }
     }
+}
+
+/// Work of learning a palette for so many pixels.
+fn learning(pixels: u64) -> u64 {
+    let (most, few, each) = LEARNT;
+    (pixels / 10).clamp(pixels.min(few), most) * each
 }
 
 fn area((width, height): (u32, u32)) -> u64 {
@@ -116,6 +130,12 @@ mod tests {
             }),
             2_000_000
         );
+        let palette = Rendition {
+            palette: true,
+            format: Target::Png,
+            ..jpeg()
+        };
+        assert_eq!(work(palette), 10_000_000 + 13_200 * 40);
         let linear = true;
         assert_eq!(work(Rendition { linear, ..jpeg() }), 1_500_000);
         let max_bytes = Some(1000);

@@ -247,3 +247,53 @@ fn auto_spends_bytes_where_they_show() {
     }
     assert_eq!(auto(&plain, Target::Png), None);
 }
+
+#[test]
+fn a_palette_is_exact_for_few_colours_and_small_for_many() {
+    let palette = |width| Rendition {
+        palette: true,
+        width,
+        ..one(Target::Png)
+    };
+    // Colour type and depth of the header.
+    let kind = |png: &[u8]| (png[25], png[24]);
+    let few = samples::png((61, 47), 3, 8, false, &[samples::chunk(b"tRNS", &[9, 128])]);
+    let exact = converted(&few, &recipe([palette(None)]));
+    assert_eq!(kind(&exact), (3, 8));
+    assert_eq!(read_back(&exact).bytes, read_back(&few).bytes);
+    let flags = converted(&corners(), &recipe([palette(None)]));
+    assert_eq!(kind(&flags), (3, 2));
+    assert_eq!(read_back(&flags).bytes, read_back(&corners()).bytes);
+
+    for colour in [2, 6] {
+        let many = samples::png((61, 47), colour, 8, false, &[]);
+        let (whole, near) = (
+            converted(&many, &recipe([one(Target::Png)])),
+            converted(&many, &recipe([palette(None)])),
+        );
+        assert_eq!(kind(&near), (3, 8));
+        assert!(near.len() * 2 < whole.len(), "{} of {} bytes", near.len(), whole.len());
+        let (whole, near) = (read_back(&whole), read_back(&near));
+        assert_eq!(near.layout, whole.layout);
+        let off = near
+            .bytes
+            .iter()
+            .zip(&whole.bytes)
+            .map(|(&a, &b)| u64::from(a.abs_diff(b)));
+        let mean = off.sum::<u64>() / whole.bytes.len() as u64;
+        assert!(mean < 16, "{mean} levels off");
+    }
+    // Of many greys each is kept, and no palette is.
+    let grey = samples::png((61, 47), 0, 8, false, &[]);
+    let plain = converted(&grey, &recipe([palette(None)]));
+    assert_eq!(kind(&plain), (0, 8));
+    assert_eq!(read_back(&plain).bytes, read_back(&grey).bytes);
+    let jpeg = Rendition {
+        palette: true,
+        ..one(Target::Jpeg)
+    };
+    assert_eq!(
+        converted(&grey, &recipe([jpeg])),
+        converted(&grey, &recipe([one(Target::Jpeg)]))
+    );
+}
