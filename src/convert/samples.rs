@@ -92,6 +92,13 @@ pub(super) fn exif_block(orientation: u8) -> Vec<u8> {
     block
 }
 
+/// A Display P3 profile, the same at every call: no date of its making.
+pub(super) fn p3() -> Vec<u8> {
+    let mut profile = moxcms::ColorProfile::new_display_p3();
+    profile.creation_date_time = Default::default();
+    profile.encode().unwrap()
+}
+
 /// A chunk of a PNG.
 pub(super) fn chunk(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
     let mut bytes = (body.len() as u32).to_be_bytes().to_vec();

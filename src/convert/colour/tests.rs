@@ -63,10 +63,6 @@ fn inks() -> Vec<u8> {
     profile(2, b"CMYK", b"Lab ", &[(b"A2B0", table(4, &corners))])
 }
 
-fn p3() -> Vec<u8> {
-    ColorProfile::new_display_p3().encode().unwrap()
-}
-
 /// Segments of a JPEG that hold a profile in this many parts, the last one first.
 fn segments(profile: &[u8], parts: usize) -> Vec<u8> {
     let length = profile.len().div_ceil(parts);
@@ -131,25 +127,25 @@ fn furthest(one: &[u8], other: &[u8]) -> u8 {
 #[test]
 fn every_container_is_heard() {
     let (plain, _) = whole(&png(2, &[]));
-    let (expected, notes) = whole(&png(2, &[chunk(&p3())]));
+    let (expected, notes) = whole(&png(2, &[chunk(&samples::p3())]));
     assert!(notes.is_empty() && furthest(&plain, &expected) > 20);
 
     let tiff = Tiff::plain(40, 30).bytes();
     let still = samples::webp(40, 30, false, true);
     let webp = samples::riff(&[
         samples::extended(32, 40, 30),
-        samples::riff_chunk(b"ICCP", &p3()),
+        samples::riff_chunk(b"ICCP", &samples::p3()),
         still[12..].to_vec(),
     ]);
-    for upload in [with_profile(&tiff, &p3()), webp, bmp(&p3())] {
+    for upload in [with_profile(&tiff, &samples::p3()), webp, bmp(&samples::p3())] {
         let (seen, notes) = whole(&upload);
         assert!(notes.is_empty() && seen == expected, "{:?}", &upload[..4]);
     }
 
     let photo = samples::jpeg(40, 30, ColorType::Rgb, SamplingFactor::R_4_4_4, false);
-    let (expected, _) = whole(&in_jpeg(&photo, &p3(), 1));
+    let (expected, _) = whole(&in_jpeg(&photo, &samples::p3(), 1));
     assert!(furthest(&whole(&photo).0, &expected) > 20);
-    assert_eq!(whole(&in_jpeg(&photo, &p3(), 7)).0, expected);
+    assert_eq!(whole(&in_jpeg(&photo, &samples::p3(), 7)).0, expected);
 }
 
 /// A TIFF of `samples` with tag 34675: its directory is at the end.
@@ -203,7 +199,7 @@ fn srgb_in_any_spelling_changes_nothing() {
         vec![chunk(&ColorProfile::new_srgb().encode().unwrap())],
         vec![gamma],
         vec![wide, srgb],
-        vec![chunk(&p3()), coded],
+        vec![chunk(&samples::p3()), coded],
     ] {
         assert_eq!(whole(&png(2, &more)), (plain.clone(), Notes::NONE));
     }
@@ -220,7 +216,7 @@ fn gamma_and_corners_make_a_space() {
         samples::chunk(b"gAMA", &45_455_u32.to_be_bytes()),
     ];
     let coded = samples::chunk(b"cICP", &[12, 13, 0, 1]);
-    let (expected, _) = whole(&png(2, &[chunk(&p3())]));
+    let (expected, _) = whole(&png(2, &[chunk(&samples::p3())]));
     for more in [&spelt[..], &[coded]] {
         assert!(furthest(&whole(&png(2, more)).0, &expected) <= 2);
     }
@@ -251,7 +247,7 @@ fn greys_follow_their_curve() {
     let middle = became(128, &whole(&png(0, &[])).0, &converted);
     assert!((118..=120).contains(&middle), "{middle}");
     // A profile of three channels for one.
-    let (seen, notes) = whole(&in_jpeg(&jpeg, &p3(), 1));
+    let (seen, notes) = whole(&in_jpeg(&jpeg, &samples::p3(), 1));
     assert!(notes.is_empty() && furthest(&seen, &whole(&jpeg).0) <= 1);
 }
 
@@ -295,10 +291,10 @@ fn inks_follow_their_profile() {
 #[test]
 fn what_cannot_be_followed_is_noted_and_means_srgb() {
     let (plain, _) = whole(&png(2, &[]));
-    let mut short = p3();
+    let mut short = samples::p3();
     short.truncate(200);
     let link = {
-        let mut link = p3();
+        let mut link = samples::p3();
         link[12..16].copy_from_slice(b"link");
         link
     };
@@ -328,9 +324,9 @@ fn what_cannot_be_followed_is_noted_and_means_srgb() {
     let photo = samples::photo(40, 30);
     let huge = in_jpeg(&photo, &vec![0; MAX_PROFILE + 1], 100);
     assert_eq!(whole(&huge), (whole(&photo).0, noted(Note::OversizedProfile)));
-    let mut missing = in_jpeg(&photo, &p3(), 3);
-    let third = p3().len().div_ceil(3);
-    missing.drain(2..2 + 18 + p3().len() - 2 * third);
+    let mut missing = in_jpeg(&photo, &samples::p3(), 3);
+    let third = samples::p3().len().div_ceil(3);
+    missing.drain(2..2 + 18 + samples::p3().len() - 2 * third);
     assert_eq!(whole(&missing).1, noted(Note::BrokenProfile));
 }
 
@@ -338,7 +334,7 @@ fn what_cannot_be_followed_is_noted_and_means_srgb() {
 fn before_and_after_the_resize_is_the_same_to_the_eye() {
     // Too large for a scaled decoder, which would make a difference of its own.
     let photo = include_bytes!("../../../fixtures/valid/photos/astronaut_baseline.jpg");
-    let upload = in_jpeg(photo, &p3(), 1);
+    let upload = in_jpeg(photo, &samples::p3(), 1);
     let (after, small) = made(&upload, &recipe(&[("small", Some(300))]));
     let (before, both) = made(&upload, &recipe(&[("small", Some(300)), ("whole", None)]));
     assert_eq!((after.len(), before.len()), (1, 2));
@@ -374,7 +370,7 @@ fn before_and_after_the_resize_is_the_same_to_the_eye() {
 #[test]
 fn alpha_is_left_alone() {
     let (plain, _) = whole(&png(6, &[]));
-    let (seen, _) = whole(&png(6, &[chunk(&p3())]));
+    let (seen, _) = whole(&png(6, &[chunk(&samples::p3())]));
     assert!(
         plain
             .chunks(4)
@@ -387,7 +383,7 @@ fn alpha_is_left_alone() {
             .flat_map(|pixel| pixel[..3].to_vec())
             .collect::<Vec<_>>()
     };
-    assert_eq!(opaque(&seen), whole(&png(2, &[chunk(&p3())])).0);
+    assert_eq!(opaque(&seen), whole(&png(2, &[chunk(&samples::p3())])).0);
 }
 
 proptest! {
@@ -398,7 +394,7 @@ proptest! {
     fn damaged_profiles_do_no_harm(which in 0..4_usize, damage in prop::collection::vec((0..2000_usize, any::<u8>()), 1..8)) {
         let steps: Vec<[u8; 3]> = (0..8).map(|corner| [corner * 30, 100 + corner * 7, 150]).collect();
         let (kind, mut bytes) = match which {
-            0 => (Kind::Rgb, p3()),
+            0 => (Kind::Rgb, samples::p3()),
             1 => (Kind::Inks, inks()),
             2 => (Kind::Rgb, profile(4, b"RGB ", b"Lab ", &[(b"A2B0", table(3, &steps))])),
             _ => (Kind::Rgb, profile(4, b"RGB ", b"XYZ ", &[(b"A2B1", multistage())])),

@@ -1,7 +1,5 @@
 //! What survives, in every format out; and that nothing else does.
 
-use moxcms::ColorProfile;
-
 use crate::convert::preflight;
 use crate::convert::samples;
 use crate::convert::tests::{made, read_back};
@@ -35,10 +33,6 @@ fn exif() -> Vec<u8> {
     [block, behind].concat()
 }
 
-fn p3() -> Vec<u8> {
-    ColorProfile::new_display_p3().encode().unwrap()
-}
-
 /// The same picture with profile and EXIF, in each container.
 fn uploads() -> Vec<Vec<u8>> {
     let segment = |marker: u8, parts: &[&[u8]]| {
@@ -49,15 +43,15 @@ fn uploads() -> Vec<Vec<u8>> {
     let jpeg = [
         &photo[..2],
         &segment(0xe1, &[b"Exif\0\0", &exif()]),
-        &segment(0xe2, &[b"ICC_PROFILE\0\x01\x01", &p3()]),
+        &segment(0xe2, &[b"ICC_PROFILE\0\x01\x01", &samples::p3()]),
         &photo[2..],
     ];
-    let profile = [&b"name\0\0"[..], &samples::deflated(&p3())].concat();
+    let profile = [&b"name\0\0"[..], &samples::deflated(&samples::p3())].concat();
     let chunks = [samples::chunk(b"iCCP", &profile), samples::chunk(b"eXIf", &exif())];
     let still = samples::webp(60, 40, false, false);
     let webp = [
         samples::extended(0x28, 60, 40),
-        samples::riff_chunk(b"ICCP", &p3()),
+        samples::riff_chunk(b"ICCP", &samples::p3()),
         still[12..].to_vec(),
         samples::riff_chunk(b"EXIF", &exif()),
     ];
@@ -121,7 +115,7 @@ fn what_is_kept_is_where_readers_look() {
         );
         let colours = super::super::colour::Source::read(&output, headers.colours);
         assert!(colours.notes.is_empty());
-        assert_eq!(colours.profile(), Some(&p3()[..]), "{target:?}");
+        assert_eq!(colours.profile(), Some(&samples::p3()[..]), "{target:?}");
         let block = super::credits(&output, headers.exif.unwrap()).unwrap();
         assert!(holds(&block, b"Ann Onym\0") && holds(&block, b"(c) Ann\0Ed\0"));
         // Upright already: the orientation is not kept.
@@ -161,7 +155,7 @@ fn kept_colours_are_not_converted() {
 
 #[test]
 fn a_webp_without_alpha_chunk_says_whether_there_is_alpha() {
-    let profile = [&b"name\0\0"[..], &samples::deflated(&p3())].concat();
+    let profile = [&b"name\0\0"[..], &samples::deflated(&samples::p3())].concat();
     for (colour, lossless) in [(6, true), (2, true), (6, false), (2, false)] {
         let upload = samples::png((60, 40), colour, 8, false, &[samples::chunk(b"iCCP", &profile)]);
         let rendition = Rendition {

@@ -147,7 +147,7 @@ fn a_placeholder_goes_with_renditions_and_changes_none() {
 
 #[test]
 fn a_placeholder_of_a_picture_too_small_to_be_resized_is_in_srgb() {
-    let profile = moxcms::ColorProfile::new_display_p3().encode().unwrap();
+    let profile = samples::p3();
     for (profile, notes) in [
         (&profile[..], Notes::NONE),
         (b"none", Notes::NONE.with(Note::BrokenProfile)),
