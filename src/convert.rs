@@ -11,6 +11,7 @@ mod encode;
 mod estimate;
 mod light;
 mod metadata;
+mod motion;
 mod orientation;
 mod pixels;
 mod placeholder;
@@ -29,6 +30,7 @@ use std::io::{self, Write};
 use std::rc::Rc;
 
 use crate::convert::metadata::{Canvas, Embedding, Kept};
+use crate::convert::pixels::Layout;
 use crate::convert::plan::{Plan, Source, Step};
 use crate::convert::preflight::Truncated;
 use crate::convert::transform::{Colouring, Cut};
@@ -74,7 +76,7 @@ pub fn inspect(upload: &[u8], recipe: &Recipe, limits: &Limits) -> Result<Declar
     let plan = Plan::new(&headers, recipe);
     // First the decoder alone, so that what follows counts with sane numbers.
     fits(headers.decode_bytes_at(plan.scale), limits)?;
-    let memory_bytes = estimate::peak(&headers, &plan, recipe);
+    let memory_bytes = estimate::peak(&headers, &plan, recipe, (upload.len() as u64, limits.output.as_u64()));
     fits(memory_bytes, limits)?;
     Ok(Declaration {
         format: headers.format,
@@ -120,6 +122,7 @@ pub fn convert(
     let mut master = decode::decode(upload, &headers, plan.scale, limits, &mut colours)?;
     phase(Phase::Transform);
     master.space = colours.space(master.layout);
+    let of_frames = plan.animates().then(|| colours.space(Layout::Rgba)).flatten();
     let keeps_profile = |rendition: &Rendition| rendition.keep.contains(&Keep::Icc) && colours.profile().is_some();
     if !recipe.renditions().iter().any(keeps_profile) && plan.converts_early(&master) {
         master.become_srgb();
@@ -142,6 +145,22 @@ pub fn convert(
         let (index, picture) = match step {
             Step::Cut { index, from, last } => (index, pictures.of(from, last)),
             Step::Finish { index, last } => (index, pictures.of(Source::Cut(index), last)),
+            Step::Animate { index, last } => {
+                // It may be the last that holds the master.
+                drop(pictures.of(Source::Master, last));
+                phase(Phase::Encode);
+                encoded = true;
+                let colours = (of_frames.clone(), colours.notes);
+                made.push(motion::write(
+                    upload,
+                    &headers,
+                    &plan.wanted[index],
+                    limits,
+                    colours,
+                    output,
+                )?);
+                continue;
+            }
         };
         // A plan cuts what it needs before it needs it.
         let Some(picture) = picture else { break };
@@ -156,10 +175,11 @@ pub fn convert(
             pictures.cuts[index] = Some(picture.cut(&wanted.piece, colouring)?);
             continue;
         }
-        let format = rendition.format.resolve(headers.format);
+        let format = rendition.output(headers.format);
         let is_placeholder = index == recipe.renditions().len();
         let alpha = is_placeholder || encode::keeps_alpha(format);
-        let pixels = transform::finish(picture.pixels, wanted, headers.orientation, alpha);
+        let padding = transform::padding(rendition, alpha, picture.pixels.layout == Layout::Rgba);
+        let pixels = transform::finish(picture.pixels, wanted, headers.orientation, padding);
         if let (true, Some(kind)) = (is_placeholder, recipe.placeholder()) {
             found.placeholder = Some(placeholder::of(kind, pixels)?);
             found.notes = colours.notes;
@@ -204,7 +224,7 @@ fn write_one(
     let (width, height) = (pixels.width, pixels.height);
     let canvas = Canvas {
         size: (width, height),
-        alpha: pixels.layout == pixels::Layout::Rgba,
+        alpha: pixels.layout == Layout::Rgba,
     };
     // What is kept counts against `max_bytes`.
     let beside = if rendition.max_bytes.is_some() {
@@ -221,6 +241,7 @@ fn write_one(
         height,
         bytes: encoded.bytes + added,
         quality: encoded.quality,
+        frames: 1,
         notes: Notes::NONE,
     })
 }

@@ -65,6 +65,11 @@ impl Format {
         magic::sniff(head)
     }
 
+    /// Whether several frames of it are an animation, and not pages or sizes.
+    pub fn moves(self) -> bool {
+        matches!(self, Self::Gif | Self::Png | Self::Webp)
+    }
+
     /// Lower-case name, as in messages.
     pub fn name(self) -> &'static str {
         match self {

@@ -328,6 +328,7 @@ impl Worker {
                     bytes: made.bytes,
                     sha256,
                     quality: made.quality,
+                    frames: made.frames,
                 });
             }
             Ok(stored)

@@ -122,6 +122,9 @@ pub struct Rendition {
     /// other formats.
     #[serde(default, skip_serializing_if = "is_default")]
     pub palette: bool,
+    /// What becomes of an animation.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub animation: Animation,
     /// Whether an upload that ends early is converted as far as it goes. One decode serves all renditions: it holds for all where
     /// one says so.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -148,9 +151,22 @@ pub enum Target {
     Png,
     /// WebP, lossy unless `lossless` is set.
     Webp,
+    /// GIF: at most 256 colours a frame; a pixel is opaque or not there.
+    Gif,
     /// The upload's own format where it can be written, else PNG.
     #[default]
     Same,
+}
+
+/// What becomes of a GIF, an APNG or a WebP of several frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Animation {
+    /// Its first frame is converted.
+    #[default]
+    First,
+    /// It stays an animation where the rendition is a GIF or a WebP, else its first frame is converted.
+    Keep,
 }
 
 /// For how many pixels a JPEG keeps the colour; brightness is kept for each.
@@ -330,8 +346,23 @@ impl Rendition {
             linear: false,
             keep: Vec::new(),
             palette: false,
+            animation: Animation::First,
             tolerate_truncated: false,
         }
+    }
+
+    /// The format that is written for an upload of format `source`. Where animations are kept, a GIF stays a GIF.
+    pub fn output(&self, source: Format) -> Format {
+        match (self.format, source, self.animation) {
+            (Target::Same, Format::Gif, Animation::Keep) => Format::Gif,
+            (format, source, _) => format.resolve(source),
+        }
+    }
+
+    /// Whether an upload of format `source` with so many frames stays an animation.
+    pub fn moves(&self, source: Format, frames: u64) -> bool {
+        let can = source.moves() && matches!(self.output(source), Format::Gif | Format::Webp);
+        self.animation == Animation::Keep && frames > 1 && can
     }
 
     /// Quality of a lossy format: 80 unless asked otherwise.
@@ -387,6 +418,7 @@ impl Target {
         match (self, source) {
             (Self::Jpeg, _) | (Self::Same, Format::Jpeg) => Format::Jpeg,
             (Self::Webp, _) | (Self::Same, Format::Webp) => Format::Webp,
+            (Self::Gif, _) => Format::Gif,
             (Self::Png | Self::Same, _) => Format::Png,
         }
     }
@@ -484,7 +516,7 @@ mod tests {
     #[test]
     fn options_that_are_off_leave_no_trace() {
         let plain = serde_json::to_value(Rendition::named("a")).unwrap();
-        for option in ["linear", "keep", "palette", "tolerate_truncated"] {
+        for option in ["linear", "keep", "palette", "animation", "tolerate_truncated"] {
             assert_eq!(plain.get(option), None);
         }
         let twice = Rendition {

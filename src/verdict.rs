@@ -183,6 +183,20 @@ pub struct Stored {
     /// The quality it was encoded with, 1 to 100; null without loss.
     #[serde(default)]
     pub quality: Option<u8>,
+    /// Frames of an animation; not told of a still.
+    #[serde(default = "still", skip_serializing_if = "is_still")]
+    pub frames: u64,
+}
+
+/// The number of frames where none is told.
+pub(crate) fn still() -> u64 {
+    1
+}
+
+/// Whether a number of frames is not told.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+pub(crate) fn is_still(frames: &u64) -> bool {
+    *frames == 1
 }
 
 /// The `data` of a result event: all that is told of one job.

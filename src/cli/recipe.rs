@@ -19,12 +19,12 @@ pub struct RecipeArguments {
     pub preset: Option<String>,
     /// Make this rendition; may be repeated, up to 16 times.
     ///
-    /// Keys: name, format (jpeg, png, webp, same), width, height (1 to 16384 px), fit (inside, cover, contain, fill), gravity (centre, north,
+    /// Keys: name, format (jpeg, png, webp, gif, same), width, height (1 to 16384 px), fit (inside, cover, contain, fill), gravity (centre, north,
     /// north-east, …, attention), rotate (90, 180, 270), flip (horizontal, vertical, both), crop.x, crop.y, crop.width, crop.height (px, or
     /// percent: 25%), quality (1 to 100, auto), max_bytes, chroma (420, 444), progressive,
     /// lossless, enlarge, background (#rrggbb, #rrggbbaa, transparent), blur (0.3 to 100 px),
-    /// sharpen (0 to 10), linear, keep (copyright, icc, copyright+icc), palette (true, false),
-    /// tolerate_truncated.
+    /// sharpen (0 to 10), linear, keep (copyright, icc, copyright+icc), palette,
+    /// animation (first, keep), tolerate_truncated.
     #[arg(long = "rendition", value_name = "KEY=VALUE,…", value_parser = rendition)]
     pub renditions: Vec<Rendition>,
     /// Tell a placeholder of the picture, a short text to show while it loads: blurhash, thumbhash or dominant (its colour).

@@ -123,7 +123,7 @@ fn read<D: ImageDecoder>(
     Ok(Pixels::new(size, layout, bytes).without_idle_alpha())
 }
 
-fn failure(error: ImageError) -> Failure {
+pub(super) fn failure(error: ImageError) -> Failure {
     match error {
         ImageError::Unsupported(error) => Refusal::new(Reason::UnsupportedFormat, error).into(),
         ImageError::Limits(error) if error.kind() == LimitErrorKind::InsufficientMemory => Failure::OutOfMemory,
@@ -131,6 +131,6 @@ fn failure(error: ImageError) -> Failure {
     }
 }
 
-fn corrupt(detail: impl std::fmt::Display) -> Failure {
+pub(super) fn corrupt(detail: impl std::fmt::Display) -> Failure {
     Refusal::new(Reason::Corrupt, detail).into()
 }

@@ -1,7 +1,10 @@
 //! From the pixels of one rendition to its bytes in the output. Nothing of the source's metadata is written.
 //! Grey stays grey where the format knows it.
 
+mod changes;
+pub(super) mod gif;
 pub(super) mod jpeg;
+pub(super) mod moving_webp;
 pub(super) mod palette;
 mod png;
 pub(super) mod search;
@@ -19,7 +22,7 @@ use crate::verdict::{Reason, Refusal};
 
 /// Whether `format` can hold transparency.
 pub(super) fn keeps_alpha(format: Format) -> bool {
-    matches!(format, Format::Png | Format::Webp)
+    matches!(format, Format::Png | Format::Webp | Format::Gif)
 }
 
 /// What was written.
@@ -42,18 +45,12 @@ pub(super) fn encode(
     let pixels = match format {
         Format::Jpeg => Pixels::flattened(pixels, rendition.background),
         Format::Webp => Pixels::coloured(pixels),
+        Format::Gif => Pixels::with_alpha_channel(pixels),
         _ => pixels,
     };
-    let quality = match rendition.quality() {
-        Quality::Auto if rendition.is_lossy(format) => search::auto(&pixels, rendition, format)?,
-        Quality::Auto => LOWEST,
-        Quality::Fixed(quality) => quality,
-    };
+    let quality = quality(&pixels, rendition, format)?;
     let lossy = |quality| rendition.is_lossy(format).then_some(quality);
-    let mut output = Counted {
-        output: BufWriter::new(output),
-        bytes: 0,
-    };
+    let mut output = Counted::new(output);
     let quality = match rendition.max_bytes {
         Some(most) => {
             let (bytes, quality) = search::fit(&pixels, rendition, format, quality, (most, beside))?;
@@ -65,14 +62,22 @@ pub(super) fn encode(
             quality
         }
     };
-    output.flush().map_err(Failure::Output)?;
     Ok(Encoded {
-        bytes: output.bytes,
+        bytes: output.finish().map_err(Failure::Output)?,
         quality: lossy(quality),
     })
 }
 
-/// One encoding. The pixels are as the format takes them: opaque for JPEG, with colours for WebP.
+/// The quality that a rendition asks for, found where that is wished; of formats without one it means nothing.
+pub(super) fn quality(pixels: &Pixels, rendition: &Rendition, format: Format) -> Result<u8, Failure> {
+    match rendition.quality() {
+        Quality::Auto if rendition.is_lossy(format) => search::auto(pixels, rendition, format),
+        Quality::Auto => Ok(LOWEST),
+        Quality::Fixed(quality) => Ok(quality),
+    }
+}
+
+/// One encoding. The pixels are as the format takes them: opaque for JPEG, with colours for WebP, of four channels for GIF.
 fn write(
     pixels: &Pixels,
     rendition: &Rendition,
@@ -83,6 +88,7 @@ fn write(
     match format {
         Format::Jpeg => jpeg::encode(pixels, rendition, quality, output),
         Format::Webp => webp::encode(pixels, rendition, quality, output),
+        Format::Gif => gif::encode(pixels, output),
         _ if rendition.palette => png::encode_with_palette(pixels, output),
         _ => png::encode(pixels, output),
     }
@@ -99,9 +105,24 @@ fn odd(encoder: &str, problem: impl std::fmt::Display) -> Failure {
 }
 
 /// Counts what is written.
-struct Counted<'a> {
+pub(super) struct Counted<'a> {
     output: BufWriter<&'a mut dyn Write>,
     bytes: u64,
+}
+
+impl<'a> Counted<'a> {
+    pub(super) fn new(output: &'a mut dyn Write) -> Self {
+        Self {
+            output: BufWriter::new(output),
+            bytes: 0,
+        }
+    }
+
+    /// Passes on what is left; tells how many bytes there were.
+    pub(super) fn finish(mut self) -> io::Result<u64> {
+        self.output.flush()?;
+        Ok(self.bytes)
+    }
 }
 
 impl Write for Counted<'_> {

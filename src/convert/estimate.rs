@@ -8,7 +8,7 @@
 use super::colour::Told;
 use super::encode::search::{SIDE, buffer};
 use super::encode::webp::TOKEN_PIXELS;
-use super::encode::{jpeg, keeps_alpha, palette};
+use super::encode::{jpeg, keeps_alpha, moving_webp, palette};
 use super::orientation::Orientation;
 use super::plan::{Piece, Plan, Source, Step};
 use super::preflight::Headers;
@@ -20,7 +20,8 @@ use crate::recipe::{Geometry, Keep, Quality, Recipe, Rendition};
 const FIXED: u64 = 1 << 20;
 
 /// Peak heap of the whole conversion, in bytes.
-pub(super) fn peak(headers: &Headers, plan: &Plan, recipe: &Recipe) -> u64 {
+/// `upload` and `output`: bytes of the upload, and how many renditions may have.
+pub(super) fn peak(headers: &Headers, plan: &Plan, recipe: &Recipe, (upload, output): (u64, u64)) -> u64 {
     if recipe.needs_no_pixels() {
         return headers.document_bytes() + FIXED;
     }
@@ -38,6 +39,8 @@ pub(super) fn peak(headers: &Headers, plan: &Plan, recipe: &Recipe) -> u64 {
         master: area(plan.scale.size(headers.master())) * headers.channels,
         cuts: vec![0; plan.wanted.len()],
         renditions: recipe.renditions().len(),
+        upload,
+        output,
     };
     let decoding = headers.decode_bytes_at(plan.scale);
     let most = plan
@@ -61,6 +64,10 @@ struct Memory<'a> {
     cuts: Vec<u64>,
     /// How many of the cuts are renditions; the placeholder's is not.
     renditions: usize,
+    /// Bytes of the upload.
+    upload: u64,
+    /// Bytes that renditions may have.
+    output: u64,
 }
 
 impl Memory<'_> {
@@ -69,6 +76,10 @@ impl Memory<'_> {
         match step {
             Step::Cut { index, from, last } => self.cut(index, from, last),
             Step::Finish { index, last } => self.finish(index, last),
+            Step::Animate { index, last } => {
+                self.freed(Source::Master, last);
+                self.held() + self.animate(index)
+            }
         }
     }
 
@@ -166,7 +177,7 @@ impl Memory<'_> {
 
         let padded = geometry.canvas != geometry.resized;
         // Padding in colour makes grey pixels coloured first; transparent padding adds alpha.
-        let format = rendition.format.resolve(self.headers.format);
+        let format = rendition.output(self.headers.format);
         let depth = match padded {
             true if keeps_alpha(format) && !rendition.background.is_opaque() => 4,
             true => channels.max(3),
@@ -187,6 +198,42 @@ impl Memory<'_> {
         };
         let scratch = (own + turned).max(picture + filters).max(picture + coloured + canvas);
         others + scratch.max(result + encoding)
+    }
+
+    /// A rendition that stays an animation: the reader and its canvas, one frame on its way, and the encoder.
+    fn animate(&self, index: usize) -> u64 {
+        let wanted = &self.plan.wanted[index];
+        let headers = self.headers;
+        let (frame, canvas) = (headers.pixels() * 4, area(wanted.geometry.canvas));
+        // The frame as it is decoded, and its indices, whose buffer grows; what the canvas shows, and what it showed before.
+        let reader = match headers.format {
+            Format::Gif => headers.largest.max(headers.pixels()) * 7 + frame * 2,
+            // The frame as a file of its own, too, and nothing from before.
+            Format::Webp => headers.decode_bytes + frame + self.upload,
+            _ => headers.decode_bytes + frame * 2,
+        };
+        let (held, encoder) = match wanted.rendition.output(headers.format) {
+            // What was shown, what waits, and what comes.
+            Format::Gif => (canvas * 8, 0),
+            // What was shown, and all frames; what changed, encoded, and framed.
+            _ => (
+                canvas * 4 + moving_webp::buffer(headers.frames, canvas, self.output),
+                canvas * 14,
+            ),
+        };
+        let mut one = Memory {
+            headers: &Headers {
+                channels: 4,
+                ..*headers
+            },
+            premultiplied: false,
+            own_colours: false,
+            master: frame,
+            cuts: vec![0; self.cuts.len()],
+            ..*self
+        };
+        let cut = one.cut(index, Source::Master, true);
+        reader + held + cut.max(one.finish(index, true) + encoder)
     }
 }
 
@@ -217,6 +264,8 @@ fn encoder(format: Format, rendition: &Rendition, canvas: (u32, u32), channels: 
                     webp_lossy(pixels, alpha, rendition.quality().most())
                 }
         }
+        // Four channels where there were fewer, opaque or not there, indices, and how they are compressed.
+        Format::Gif => pixels * (if alpha { 9 } else { 13 }) + palette::SCRATCH,
         // Grey of many shades is written without its palette after all.
         Format::Png if rendition.palette && channels > 1 => pixels * 3 + palette::SCRATCH,
         // All compressed rows in one vector, which grows by doubling.

@@ -50,6 +50,8 @@ pub(super) struct Piece {
     pub(super) own_colours: bool,
     /// Whether the part goes to where people look, which only the pixels tell.
     pub(super) aimed: bool,
+    /// Whether it is cut from every frame of an animation, and not once.
+    pub(super) moves: bool,
 }
 
 /// A picture that renditions are cut from.
@@ -68,6 +70,8 @@ pub(super) enum Step {
     Cut { index: usize, from: Source, last: bool },
     /// The cut of a wanted thing is turned, filtered, padded, encoded and written.
     Finish { index: usize, last: bool },
+    /// The animation of a wanted thing is read, cut and written, frame by frame; nothing of the master is needed for it.
+    Animate { index: usize, last: bool },
 }
 
 impl Step {
@@ -75,6 +79,8 @@ impl Step {
         match self {
             Self::Cut { from, .. } => from,
             Self::Finish { index, .. } => Source::Cut(index),
+            // It lets the master go, where it is the last that might.
+            Self::Animate { .. } => Source::Master,
         }
     }
 }
@@ -96,7 +102,7 @@ impl Plan {
         Self {
             scale: decode::scale(headers, recipe),
             wanted,
-            steps: steps(&sources),
+            steps: steps(&sources, |index| pieces[index].moves),
         }
     }
 
@@ -117,8 +123,18 @@ impl Plan {
     /// Whether the master's colours may be multiplied by alpha once, for all: not where something takes its pixels as they are, for the
     /// way there and back is not exact, and not where light is mixed.
     pub(super) fn premultiplies(&self) -> bool {
-        let pieces = || self.wanted.iter().map(|wanted| wanted.piece);
-        pieces().all(|piece| piece.is_resized() && !piece.linear)
+        let stills = || {
+            self.wanted
+                .iter()
+                .map(|wanted| wanted.piece)
+                .filter(|piece| !piece.moves)
+        };
+        stills().count() > 0 && stills().all(|piece| piece.is_resized() && !piece.linear)
+    }
+
+    /// Whether something stays an animation.
+    pub(super) fn animates(&self) -> bool {
+        self.wanted.iter().any(|wanted| wanted.piece.moves)
     }
 
     /// Whether the master's colours are converted once, for all: where what is cut from it has as many pixels, something takes its
@@ -157,6 +173,7 @@ impl Piece {
             linear: rendition.linear,
             own_colours: rendition.keep.contains(&Keep::Icc),
             aimed: rendition.gravity == Gravity::Attention && rendition.fit == Fit::Cover,
+            moves: rendition.moves(headers.format, headers.frames),
         }
     }
 
@@ -169,7 +186,7 @@ impl Piece {
 /// What the piece with this index is cut from, of those of the renditions. There is no circle: a source has four times the pixels for
 /// the same part, or is the first of its like.
 fn source(serving: &[Piece], index: usize, own: &Piece) -> Source {
-    if own.aimed {
+    if own.aimed || own.moves {
         return Source::Master;
     }
     if let Some(first) = serving.iter().take(index).position(|other| other == own) {
@@ -191,17 +208,21 @@ fn suffices(other: &Piece, own: &Piece) -> bool {
         factor <= 1.0 && f64::from(own) * factor >= KEPT * f64::from(own_resized)
     };
     within
-        && !(other.aimed || own.linear || other.linear)
+        && !(other.aimed || other.moves || own.linear || other.linear)
         && other.own_colours == own.own_colours
         && other.is_resized()
         && reduces(across, other.size.0, width, own.size.0)
         && reduces(down, other.size.1, height, own.size.1)
 }
 
-fn steps(sources: &[Source]) -> Vec<Step> {
+fn steps(sources: &[Source], moves: impl Fn(usize) -> bool) -> Vec<Step> {
     let mut steps = Vec::with_capacity(2 * sources.len());
     let mut cut = vec![false; sources.len()];
     for index in 0..sources.len() {
+        if moves(index) {
+            steps.push(Step::Animate { index, last: false });
+            continue;
+        }
         // What it is cut from is cut first, and so on.
         let mut missing = Vec::new();
         let mut next = Source::Cut(index);
@@ -223,7 +244,7 @@ fn steps(sources: &[Source]) -> Vec<Step> {
         let source = steps[index].source();
         let needed = steps[index + 1..].iter().any(|step| step.source() == source);
         match &mut steps[index] {
-            Step::Cut { last, .. } | Step::Finish { last, .. } => *last = !needed,
+            Step::Cut { last, .. } | Step::Finish { last, .. } | Step::Animate { last, .. } => *last = !needed,
         }
     }
     steps
@@ -235,6 +256,7 @@ mod tests {
 
     use super::*;
     use crate::format::Format;
+    use crate::recipe::{Animation, Target};
 
     fn boxed(width: u32, height: u32, fit: Fit) -> Rendition {
         Rendition {
@@ -319,7 +341,42 @@ mod tests {
             finish(0, true),
             finish(1, true),
         ];
-        assert_eq!(steps(&[first, master]), expected);
+        assert_eq!(steps(&[first, master], |_| false), expected);
+    }
+
+    #[test]
+    fn an_animation_serves_nothing_and_lets_the_master_go() {
+        let headers = Headers {
+            frames: 3,
+            ..Headers::still(Format::Gif, (4000, 3000), 4, 48_000_000)
+        };
+        let small = boxed(100, 100, Fit::Inside);
+        let moving = Rendition {
+            format: Target::Webp,
+            animation: Animation::Keep,
+            ..boxed(1000, 1000, Fit::Inside)
+        };
+        let steps = |renditions| Plan::new(&headers, &Recipe::new(renditions).unwrap()).steps;
+        let animate = |index, last| Step::Animate { index, last };
+        let cut = |index, last| Step::Cut {
+            index,
+            from: Source::Master,
+            last,
+        };
+        let finish = |index| Step::Finish { index, last: true };
+        let other = Rendition {
+            name: "other".into(),
+            ..small
+        };
+        assert_eq!(
+            steps(vec![moving.clone(), other.clone()]),
+            [animate(0, false), cut(1, true), finish(1)]
+        );
+        assert_eq!(
+            steps(vec![other, moving.clone()]),
+            [cut(0, false), finish(0), animate(1, true)]
+        );
+        assert_eq!(steps(vec![moving]), [animate(0, true)]);
     }
 
     fn some() -> impl Strategy<Value = Rendition> {
@@ -335,7 +392,7 @@ mod tests {
         #[test]
         fn every_rendition_is_cut_once_and_finished_in_order(renditions in prop::collection::vec(some(), 1..8)) {
             let sources = sources(&renditions);
-            let steps = steps(&sources);
+            let steps = steps(&sources, |_| false);
             let mut there = vec![false; renditions.len()];
             let mut gone = Vec::new();
             let mut finished = Vec::new();
@@ -355,6 +412,7 @@ mod tests {
                         finished.push(index);
                         gone.extend(last.then_some(Source::Cut(index)));
                     }
+                    Step::Animate { .. } => prop_assert!(false, "an animation of a still"),
                 }
             }
             prop_assert_eq!(finished, (0..renditions.len()).collect::<Vec<_>>());

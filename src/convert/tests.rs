@@ -3,6 +3,7 @@
 mod codecs;
 #[cfg(feature = "svg")]
 mod drawings;
+mod moving;
 mod told;
 mod wishes;
 
@@ -150,7 +151,7 @@ fn plain_sources() -> Vec<(&'static str, Vec<u8>)> {
 #[test]
 fn every_source_becomes_every_target() {
     for (name, source) in sources() {
-        for target in [Target::Jpeg, Target::Png, Target::Webp] {
+        for target in [Target::Jpeg, Target::Png, Target::Webp, Target::Gif] {
             let small = Rendition {
                 width: Some(20),
                 height: Some(20),

@@ -113,9 +113,18 @@ impl Cut {
     }
 }
 
-/// The pixels of a rendition from its piece. `orientation` is EXIF's. Padding has the colour of the rendition's background; where `alpha`
-/// can be written and the source has some, an opaque background means a transparent one.
-pub(super) fn finish(piece: Rc<Pixels>, wanted: &Wanted, orientation: Orientation, alpha: bool) -> Rc<Pixels> {
+/// What a rendition is padded with: the colour of its background; where `alpha` can be written and the upload is `translucent`, an opaque
+/// background means a transparent one.
+pub(super) fn padding(rendition: &Rendition, alpha: bool, translucent: bool) -> Colour {
+    match (alpha, rendition.background) {
+        (false, colour) => Colour::opaque(colour.on_white()),
+        (true, colour) if translucent && colour.is_opaque() => Colour([0; 4]),
+        (true, colour) => colour,
+    }
+}
+
+/// The pixels of a rendition from its piece. `orientation` is EXIF's.
+pub(super) fn finish(piece: Rc<Pixels>, wanted: &Wanted, orientation: Orientation, padding: Colour) -> Rc<Pixels> {
     let Wanted {
         rendition, geometry, ..
     } = wanted;
@@ -129,12 +138,7 @@ pub(super) fn finish(piece: Rc<Pixels>, wanted: &Wanted, orientation: Orientatio
     if geometry.canvas == geometry.resized {
         return turned;
     }
-    let fill = match (alpha, rendition.background) {
-        (false, colour) => Colour::opaque(colour.on_white()),
-        (true, colour) if turned.layout == Layout::Rgba && colour.is_opaque() => Colour([0; 4]),
-        (true, colour) => colour,
-    };
-    Rc::new(pad(turned, *geometry, fill))
+    Rc::new(pad(turned, *geometry, padding))
 }
 
 /// Blurred, sharpened, in place where nobody else holds the picture.

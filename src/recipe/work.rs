@@ -23,20 +23,31 @@ const LEARNT: (u64, u64, u64) = (13_200, 4_096, 40);
 const GLANCE: u64 = 128 * 128 * 16;
 
 impl Recipe {
-    /// The work after decoding, for an upload of this format and size as displayed.
-    pub fn work(&self, source: Format, width: u32, height: u32) -> u64 {
+    /// The work after decoding a frame, for an upload of this format, with so many frames, of this size as displayed.
+    pub fn work(&self, source: Format, frames: u64, width: u32, height: u32) -> u64 {
         let glance = if self.placeholder().is_some() { GLANCE } else { 0 };
         let each = self
             .renditions()
             .iter()
-            .map(|rendition| rendition.work(source, width, height));
+            .map(|rendition| rendition.work(source, frames, width, height));
         each.fold(glance, u64::saturating_add)
     }
 }
 
 impl Rendition {
-    /// The work after decoding, for an upload of this format and size as displayed.
-    pub fn work(&self, source: Format, width: u32, height: u32) -> u64 {
+    /// The work after decoding a frame, for an upload of this format, with so many frames, of this size as displayed. One that stays an
+    /// animation is decoded for itself.
+    pub fn work(&self, source: Format, frames: u64, width: u32, height: u32) -> u64 {
+        if self.moves(source, frames) {
+            let frame = self
+                .work_of_one(source, width, height)
+                .saturating_add(area((width, height)));
+            return frame.saturating_mul(frames);
+        }
+        self.work_of_one(source, width, height)
+    }
+
+    fn work_of_one(&self, source: Format, width: u32, height: u32) -> u64 {
         let geometry = self.geometry(width, height);
         let (resized, canvas) = (area(geometry.resized), area(geometry.canvas));
         let blurring = if self.blur == Hundredths(0) { 0 } else { 2 * resized };
@@ -46,7 +57,7 @@ impl Rendition {
             _ => 0,
         };
         let lighting = if self.linear { area((width, height)) / 2 } else { 0 };
-        let format = self.format.resolve(source);
+        let format = self.output(source);
         let cost = self.encoding_cost(format);
         // Encoded, decoded, and compared.
         let finding = match self.quality() {
@@ -58,6 +69,7 @@ impl Rendition {
             .saturating_mul(self.tries(format, canvas).into());
         let learning = match format {
             Format::Png if self.palette => learning(canvas),
+            Format::Gif => learning(canvas),
             _ => 0,
         };
         [encoding, finding, learning, blurring, sharpening, looking, lighting]
@@ -90,6 +102,7 @@ impl Rendition {
             (Format::Webp, false) => 4,
             (Format::Jpeg, _) if self.progressive => 2,
             (Format::Png, _) if self.palette => 10,
+            (Format::Gif, _) => 10,
             _ => 1,
         }
     }
@@ -119,7 +132,7 @@ mod tests {
 
     #[test]
     fn each_wish_adds_its_work() {
-        let work = |rendition: Rendition| rendition.work(Format::Png, 1000, 1000);
+        let work = |rendition: Rendition| rendition.work(Format::Png, 1, 1000, 1000);
         assert_eq!(work(jpeg()), 1_000_000);
         let blur = Hundredths(200);
         assert_eq!(work(Rendition { blur, ..jpeg() }), 3_000_000);

@@ -156,6 +156,7 @@ fn forged_done(drill: Drill) -> FromChild {
         height: 1,
         bytes: 1 << 40,
         quality: None,
+        frames: 1,
         notes: crate::verdict::Notes::NONE,
     }]);
     if drill == Drill::Linger {

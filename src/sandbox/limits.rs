@@ -187,6 +187,13 @@ impl Limits {
         let work = work(declared, recipe);
         let per_megapixel = self.cpu_per_megapixel.as_micros() as u64;
         let cpu = self.cpu_base + Duration::from_micros(work.saturating_mul(per_megapixel) / 1_000_000);
+        // An honest animation that takes longer than any grant would be convicted.
+        let moves = |rendition: &Rendition| rendition.moves(declared.format, declared.frames);
+        if cpu > self.cpu && recipe.renditions().iter().any(moves) {
+            let allowed = self.cpu.saturating_sub(self.cpu_base).as_micros() as u64;
+            let allowed = allowed.saturating_mul(1_000_000) / per_megapixel.max(1);
+            return Err(Refusal::over(Reason::TooComplex, "animation_work", work, allowed));
+        }
         Ok(self.timed(memory, cpu.min(self.cpu)))
     }
 
@@ -219,7 +226,7 @@ fn work(declared: &Declaration, recipe: &Recipe) -> u64 {
     let decoding = pixels
         .saturating_mul(decoding_cost(declared.format))
         .max(declared.decode_work);
-    decoding.saturating_add(recipe.work(declared.format, declared.width, declared.height))
+    decoding.saturating_add(recipe.work(declared.format, declared.frames, declared.width, declared.height))
 }
 
 /// What decoding a pixel costs beside one of a JPEG (60 ns). Measured: JPEG XL 75 to 373 ns, AVIF 25 to 201 ns without assembler.
@@ -270,7 +277,7 @@ pub(crate) mod exact {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::{Crop, Target, geometry::Length};
+    use crate::recipe::{Animation, Crop, Target, geometry::Length};
 
     fn declared(width: u32, height: u32) -> Declaration {
         Declaration {
@@ -315,6 +322,40 @@ mod tests {
         assert_eq!((cpu_ms(0), cpu_ms(1_000_000)), (1000 + 2 * 60, 1000 + 2 * 60));
         assert_eq!(cpu_ms(5_000_000), 1000 + 6 * 60);
         assert_eq!(cpu_ms(u64::MAX), 20_000);
+    }
+
+    #[test]
+    fn an_animation_is_granted_its_frames_or_refused() {
+        let animation = |frames| Declaration {
+            format: Format::Gif,
+            frames,
+            ..declared(1000, 500)
+        };
+        let keep = |animation, format| {
+            Recipe::new(vec![Rendition {
+                format,
+                animation,
+                ..Rendition::named("moving")
+            }])
+            .unwrap()
+        };
+        let grant = |frames, recipe| Limits::default().grant(&animation(frames), &recipe);
+        // Decoded once for all; each frame decoded again and encoded as lossy WebP.
+        let cpu_ms = grant(40, keep(Animation::Keep, Target::Webp)).unwrap().cpu_ms;
+        assert_eq!(cpu_ms, 1000 + 60 * (1 + 40 * (1 + 4)) / 2);
+        let first = grant(400, keep(Animation::First, Target::Webp)).unwrap().cpu_ms;
+        assert_eq!(
+            grant(400, keep(Animation::Keep, Target::Png)).unwrap().cpu_ms,
+            1000 + 60
+        );
+        assert_eq!(first, 1000 + 60 * 5 / 2);
+        let refusal = grant(400, keep(Animation::Keep, Target::Webp)).unwrap_err();
+        assert_eq!(refusal.reason, Reason::TooComplex);
+        let exceeded = refusal.exceeded.unwrap();
+        assert_eq!(
+            (exceeded.limit.as_str(), exceeded.allowed),
+            ("animation_work", 316_666_666)
+        );
     }
 
     #[test]

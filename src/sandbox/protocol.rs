@@ -12,7 +12,7 @@ use crate::recipe::{Preview, Recipe};
 use crate::sandbox::drill::Drill;
 use crate::sandbox::layers::{LayerReport, Policy};
 use crate::sandbox::limits::{Grant, Limits};
-use crate::verdict::{Notes, Refusal};
+use crate::verdict::{Notes, Refusal, is_still, still};
 
 /// Longest message of a child, in bytes. The longest honest one, DONE with 16 renditions, is under 2 KiB.
 pub const MAX_FROM_CHILD: usize = 8 * 1024;
@@ -191,6 +191,9 @@ pub struct Made {
     /// The quality it was encoded with, 1 to 100; none without loss.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<u8>,
+    /// Frames written; 1 for a still.
+    #[serde(default = "still", skip_serializing_if = "is_still")]
+    pub frames: u64,
     /// What was done about an odd upload without refusing it.
     #[serde(default, skip_serializing_if = "Notes::is_empty")]
     pub notes: Notes,

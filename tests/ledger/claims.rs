@@ -61,6 +61,7 @@ pub async fn renditions_hold_within_a_build(world: &dyn World) {
         bytes: 5000,
         sha256: Digest::of(b"rendition"),
         quality: Some(80),
+        frames: 1,
     };
     let mut end = ending(attempt, Outcome::Converted(Vec::new()));
     end.renditions = vec![stored.clone()];

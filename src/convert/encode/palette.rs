@@ -56,7 +56,7 @@ pub(super) fn index(pixels: impl ExactSizeIterator<Item = [u8; 4]> + Clone, most
 }
 
 /// Every colour as it is, where there are few.
-fn exactly(pixels: impl ExactSizeIterator<Item = [u8; 4]>, most: usize) -> Option<Indexed> {
+pub(super) fn exactly(pixels: impl ExactSizeIterator<Item = [u8; 4]>, most: usize) -> Option<Indexed> {
     let mut indices = Vec::with_capacity(pixels.len());
     let mut colours: Vec<[u8; 4]> = Vec::with_capacity(most);
     let mut slots = [None::<u8>; SLOTS];
@@ -89,7 +89,7 @@ fn exactly(pixels: impl ExactSizeIterator<Item = [u8; 4]>, most: usize) -> Optio
 }
 
 /// The nearest of colours that were learnt. Full transparency has an index of its own, and what is opaque throughout stays so.
-fn nearly(pixels: impl ExactSizeIterator<Item = [u8; 4]> + Clone, most: usize) -> Indexed {
+pub(super) fn nearly(pixels: impl ExactSizeIterator<Item = [u8; 4]> + Clone, most: usize) -> Indexed {
     let clear = pixels.clone().any(|[.., alpha]| alpha == 0);
     let opaque = pixels.clone().all(|[.., alpha]| alpha == 255 || alpha == 0);
     let learnt = if clear { most - 1 } else { most };

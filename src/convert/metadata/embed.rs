@@ -46,7 +46,7 @@ impl Kept<'_> {
     pub(in crate::convert) fn length(self, format: Format) -> io::Result<u64> {
         let chunk = |name, body: Option<&[u8]>| body.map_or(0, |body| riff(name, body).len());
         let length = match format {
-            _ if self.is_empty() => 0,
+            _ if self.is_empty() || format == Format::Gif => 0,
             Format::Jpeg => jpeg(self).len(),
             Format::Webp => EXTENDED + chunk(b"ICCP", self.profile) + chunk(b"EXIF", self.exif),
             _ => png(self)?.len(),
@@ -61,7 +61,8 @@ impl Kept<'_> {
 
 impl<'a> Embedding<'a> {
     pub(in crate::convert) fn new(output: &'a mut dyn Write, kept: Kept<'a>, format: Format, canvas: Canvas) -> Self {
-        let nothing = kept.is_empty();
+        // GIF has no place for it that others look at.
+        let nothing = kept.is_empty() || format == Format::Gif;
         Self {
             output,
             kept,

@@ -13,6 +13,7 @@ fn good() -> Facts {
         height: 10,
         bytes: 100,
         quality: Some(80),
+        frames: 1,
         notes: crate::verdict::Notes::NONE,
     };
     Facts {

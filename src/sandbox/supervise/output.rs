@@ -74,7 +74,7 @@ fn content(output: &File, made: &[Made], recipe: &Recipe, declared: &Declaration
     let mut start = 0;
     for (made, rendition) in made.iter().zip(recipe.renditions()) {
         let name = &rendition.name;
-        let format = rendition.format.resolve(declared.format);
+        let format = rendition.output(declared.format);
         let size = rendition.geometry(declared.width, declared.height).canvas;
         if (made.format, made.width, made.height) != (format, size.0, size.1) {
             return bad(format!(
@@ -88,6 +88,13 @@ fn content(output: &File, made: &[Made], recipe: &Recipe, declared: &Declaration
         };
         if !quality_fits {
             return bad(format!("{name}: quality {:?} of a {format}", made.quality));
+        }
+        let most = match rendition.moves(declared.format, declared.frames) {
+            true => declared.frames,
+            false => 1,
+        };
+        if !(1..=most).contains(&made.frames) {
+            return bad(format!("{name}: {} frames made, at most {most} expected", made.frames));
         }
         if rendition.max_bytes.is_some_and(|most| made.bytes > most.into()) {
             return bad(format!("{name}: {} bytes, more than max_bytes", made.bytes));
