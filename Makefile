@@ -1,5 +1,5 @@
 # Two commands: `make demo` runs the main job, `make test` installs what tests need and passes them.
-.PHONY: demo test lint bench deny need need-tests clean
+.PHONY: demo test lint bench bench-photos deny need need-tests need-corpus clean
 
 CARGO ?= cargo
 
@@ -7,7 +7,7 @@ demo: need
 	$(CARGO) build --release --locked --bin lazaret --example fixtures
 	./demo/run
 
-test: need need-tests lint
+test: need need-tests need-corpus lint
 	$(CARGO) test --locked
 
 lint:
@@ -18,6 +18,14 @@ lint:
 bench: need
 	$(CARGO) bench --locked --bench spawn
 	$(CARGO) bench --locked --bench tax
+
+# Photos beside sharp, libvips, ImageMagick, Pillow and oximg, which it fetches: DIR=folder of JPEGs, ROUNDS, WITH="--cases abc …".
+bench-photos: need
+	@{ command -v vipsthumbnail && command -v convert-im6 && command -v npm && python3 -c 'import venv, ensurepip'; } >/dev/null 2>&1 || { \
+	    command -v apt-get >/dev/null && { sudo=$$(command -v sudo || true); $$sudo apt-get update && $$sudo apt-get install -y --no-install-recommends \
+	        libvips-tools imagemagick python3-venv $$(command -v npm >/dev/null || echo nodejs npm); }; }
+	$(CARGO) bench --locked --bench photos --no-run
+	benches/photos/compare.py $(if $(DIR),--photos '$(DIR)') --rounds $(or $(ROUNDS),3) $(WITH)
 
 # What came in with a dependency: licences, banned crates, sources. Installs cargo-deny where it is missing.
 deny:
@@ -52,6 +60,13 @@ need-tests:
 	    $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends rabbitmq-server openssl util-linux procps \
 	        python3 python3-venv $$(command -v npm >/dev/null || echo nodejs npm) && \
 	    { [ -n "$$had" ] || [ ! -d /run/systemd/system ] || $$sudo systemctl disable rabbitmq-server; }; }
+
+# Odd images that others collected: unpacked, not installed. Debian and Ubuntu.
+CORPUS = target/gdk-pixbuf-tests
+need-corpus:
+	@[ -d $(CORPUS)/usr ] || { rm -rf $(CORPUS) && mkdir -p $(CORPUS) && cd $(CORPUS) && \
+	    { apt-get download -q gdk-pixbuf-tests || { $$(command -v sudo || true) apt-get update && apt-get download -q gdk-pixbuf-tests; }; } && \
+	    dpkg-deb -x gdk-pixbuf-tests_*.deb . ; }
 
 clean:
 	$(CARGO) clean

@@ -17,6 +17,9 @@ use lazaret::sandbox::protocol::Task;
 use lazaret::sandbox::{Sandbox, Watch};
 use tokio::sync::watch;
 
+mod usage;
+use usage::cpu_time;
+
 const ROUNDS: usize = 31;
 
 #[tokio::main(flavor = "current_thread")]
@@ -88,23 +91,6 @@ async fn in_sandbox(sandbox: &Sandbox, jpeg: &[u8], recipe: &Recipe) -> Duration
         attempted.outcome
     );
     cpu_time() - before
-}
-
-/// CPU time of this process and of all children it has reaped.
-fn cpu_time() -> Duration {
-    [libc::RUSAGE_SELF, libc::RUSAGE_CHILDREN].into_iter().map(usage).sum()
-}
-
-#[allow(unsafe_code, reason = "no safe wrapper among the dependencies; a benchmark only")]
-fn usage(who: libc::c_int) -> Duration {
-    // SAFETY: an all-zero rusage is valid, and is a valid place for the call to write to.
-    let usage = unsafe {
-        let mut usage: libc::rusage = std::mem::zeroed();
-        assert_eq!(libc::getrusage(who, &mut usage), 0);
-        usage
-    };
-    let time = |time: libc::timeval| Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000);
-    time(usage.ru_utime) + time(usage.ru_stime)
 }
 
 /// A JPEG with gradients, edges and a little noise, as a camera makes them.

@@ -22,6 +22,8 @@ use serde_json::Value;
 )]
 #[path = "../fixtures/generate.rs"]
 mod generate;
+#[path = "fixtures/odd.rs"]
+mod odd;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -3,7 +3,7 @@
 //! Of an animation the first frame is decoded, of a TIFF the first page. No limit of a decoder is relied upon: counts were
 //! checked before, memory is the allocator's business, time the supervisor's. A decoder that finds another size than the
 //! headers said has been fooled, or has fooled us; either way the file is refused.
-// Not forbidden: the binding of rav1d is below, and allows it for itself.
+// Not forbidden: the bindings of rav1d and libwebp are below, and allow it for themselves.
 #![deny(unsafe_code)]
 
 #[cfg(feature = "avif")]
@@ -16,6 +16,7 @@ mod jxl;
 mod samples;
 #[cfg(feature = "svg")]
 mod svg;
+mod webp;
 
 use std::io::Cursor;
 
@@ -41,8 +42,10 @@ use crate::verdict::{Note, Reason, Refusal};
 
 /// The scale at which an upload is decoded for `recipe`.
 pub(super) fn scale(headers: &Headers, recipe: &Recipe) -> Scale {
-    match headers.format {
-        Format::Jpeg if jpeg::SCALES => Scale::fitting(recipe, headers.displayed()),
+    match headers.traits {
+        Traits::Jpeg { .. } if jpeg::SCALES => Scale::fitting(recipe, headers.displayed()),
+        // Hidden colours must not be mixed with those that are seen.
+        Traits::Webp { .. } if headers.channels == 3 => Scale::fitting(recipe, headers.displayed()),
         _ => Scale::WHOLE,
     }
 }
@@ -62,6 +65,9 @@ pub(super) fn decode(
             source.notes = source.notes.with(Note::Truncated);
         }
         return jpeg::decode(upload, headers, scale, (components, adobe), limits.scans, source);
+    }
+    if let Traits::Webp { .. } = headers.traits {
+        return webp::decode(upload, headers, scale);
     }
     if let Traits::Icon { start, length, png } = headers.traits {
         return ico::decode(upload, headers, (start, length), png, source);

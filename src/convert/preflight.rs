@@ -125,6 +125,11 @@ pub(super) enum Traits {
         /// Whether it is a PNG, else a bitmap.
         png: bool,
     },
+    /// Of a WebP that is no animation.
+    Webp {
+        /// What the decoder holds beside the decoded picture, at most, whatever its scale.
+        beside: u64,
+    },
     /// Of an SVG: what was counted, and the size at which it is drawn.
     #[cfg(feature = "svg")]
     Svg(svg::Drawing),
@@ -218,6 +223,11 @@ impl Headers {
             Traits::Jpeg { components, beside, .. } if scale != Scale::WHOLE => {
                 let (width, height) = scale.size((self.width, self.height));
                 area(width, height) * u64::from(components) + beside
+            }
+            Traits::Webp { beside } if scale != Scale::WHOLE => {
+                let (width, height) = scale.size((self.width, self.height));
+                // What is scaled down is mixed in rows of 32 bits a sample.
+                area(width, height) * self.channels + beside + u64::from(width) * 64
             }
             _ => self.decode_bytes,
         }

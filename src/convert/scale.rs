@@ -10,7 +10,7 @@ use crate::recipe::{Geometry, Gravity, Recipe};
 /// Reduction that the resampler keeps, at least.
 pub(super) const KEPT: f64 = 2.0;
 
-/// A scale in eighths: a JPEG's blocks of 8 × 8 become blocks of as many pixels.
+/// A scale in eighths: a JPEG's blocks of 8 × 8 become blocks of as many pixels; a WebP's pixels are averaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Scale(u32);
 
@@ -40,7 +40,10 @@ impl Scale {
     }
 
     /// The scale as a number of eighths, 1 to 8.
-    #[cfg_attr(not(feature = "turbo"), allow(dead_code, reason = "only libjpeg-turbo scales"))]
+    #[cfg_attr(
+        not(feature = "turbo"),
+        allow(dead_code, reason = "only libjpeg-turbo counts in them")
+    )]
     pub(super) fn eighths(self) -> u32 {
         self.0
     }

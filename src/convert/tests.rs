@@ -307,14 +307,21 @@ fn all_eight_orientations_are_displayed_upright() {
 
 #[test]
 fn a_scaled_decoder_changes_hardly_anything() {
-    let photo = samples::photo(637, 475);
-    let whole = converted(&photo, &recipe([one(Target::Png)]));
-    for (width, height, fit) in [
+    let boxes = [
         (39, 29, Fit::Inside),
         (70, 30, Fit::Cover),
         (150, 150, Fit::Cover),
         (318, 20, Fit::Fill),
-    ] {
+    ];
+    let uploads = [
+        samples::photo(637, 475),
+        samples::webp(637, 475, false, false),
+        samples::webp(637, 475, false, true),
+        samples::webp(637, 475, true, false),
+    ];
+    let cases = uploads.iter().flat_map(|upload| boxes.map(|size| (upload, size)));
+    for (photo, (width, height, fit)) in cases {
+        let whole = converted(photo, &recipe([one(Target::Png)]));
         let small = recipe([Rendition {
             width: Some(width),
             height: Some(height),
@@ -322,7 +329,7 @@ fn a_scaled_decoder_changes_hardly_anything() {
             ..one(Target::Png)
         }]);
         let (scaled, reference) = (
-            read_back(&converted(&photo, &small)),
+            read_back(&converted(photo, &small)),
             read_back(&converted(&whole, &small)),
         );
         assert_eq!((scaled.width, scaled.height), (reference.width, reference.height));

@@ -18,7 +18,7 @@ use crate::convert::light;
 use crate::convert::orientation::Orientation;
 use crate::convert::pixels::{Layout, Pixels};
 use crate::convert::plan::{Piece, Wanted};
-use crate::convert::preflight::Headers;
+use crate::convert::preflight::{Headers, Traits};
 use crate::convert::scale::Scale;
 use crate::recipe::{Colour, Geometry, Hundredths, Rendition};
 use crate::verdict::{Reason, Refusal};
@@ -50,10 +50,18 @@ impl Cut {
     /// The master of an upload with these headers, decoded at `scale`.
     pub(super) fn master(pixels: Rc<Pixels>, headers: &Headers, scale: Scale) -> Self {
         let (width, height) = headers.master();
+        let factor = match headers.traits {
+            // Blocks become smaller blocks: the last one may be there in part.
+            Traits::Jpeg { .. } => (scale.factor(), scale.factor()),
+            _ => (
+                f64::from(pixels.width) / f64::from(width),
+                f64::from(pixels.height) / f64::from(height),
+            ),
+        };
         Self {
             pixels,
             part: (0, 0, width, height),
-            factor: (scale.factor(), scale.factor()),
+            factor,
         }
     }
 

@@ -149,6 +149,13 @@ impl Walk {
         let known = self.canvas.or(self.stream);
         let (width, height, alpha) = known.ok_or_else(|| corrupt("a WebP without a picture"))?;
         let channels = if alpha { 4 } else { 3 };
+        let output = area(width, height) * channels;
+        let (decode_bytes, traits) = if self.frames > 0 {
+            (self.animation_bytes(output, alpha), Traits::Plain)
+        } else {
+            let beside = self.beside(width);
+            (output + beside, Traits::Webp { beside })
+        };
         Ok(Headers {
             format: Format::Webp,
             width,
@@ -157,7 +164,7 @@ impl Walk {
             largest: self.largest,
             orientation: self.orientation.unwrap_or(Orientation::UPRIGHT),
             channels,
-            decode_bytes: self.decode_bytes(area(width, height) * channels, alpha),
+            decode_bytes,
             exif: self.exif,
             // Decoded whole or not at all.
             ending: Ending::Whole,
@@ -165,11 +172,23 @@ impl Walk {
                 kind: Kind::Rgb,
                 told: self.told.unwrap_or(Told::Nothing),
             },
-            traits: Traits::Plain,
+            traits,
         })
     }
 
-    fn decode_bytes(&self, output: u64, alpha: bool) -> u64 {
+    /// What libwebp holds beside the picture of a still.
+    fn beside(&self, width: u32) -> u64 {
+        // Some rows of luma and chroma, what their neighbours are predicted from, and tables.
+        let lossy = u64::from(width) * 128 + (256 << 10);
+        // Four channels, whatever is written; predictors, colours and codes for blocks of pixels.
+        let lossless = self.lossless * 5;
+        // An alpha plane is a lossless picture, whose green is then copied out.
+        let plane = if self.alpha > 0 { self.lossy * 5 } else { 0 };
+        lossy.max(lossless) + plane
+    }
+
+    /// What the decoder of an animation's frames holds, in Rust.
+    fn animation_bytes(&self, output: u64, alpha: bool) -> u64 {
         // Luma and chroma planes, and the bitstream.
         let lossy = self.lossy * 3 / 2 + self.copied;
         // Four channels beside an output of three; predictors, colours and codes for blocks of pixels.
@@ -177,8 +196,7 @@ impl Walk {
         let lossless = self.lossless * own + self.lossless;
         // An alpha plane is a lossless picture whose green is then copied out.
         let plane = if self.alpha > 0 { self.lossy * 6 } else { 0 };
-        // The canvas of an animation, and its frame before it is laid there.
-        let animation = if self.frames > 0 { self.largest * 8 } else { 0 };
-        output + lossy.max(lossless) + plane + animation
+        // The canvas, and a frame before it is laid there.
+        output + lossy.max(lossless) + plane + self.largest * 8
     }
 }
