@@ -346,6 +346,10 @@ fn stray_bytes_harm_nothing_and_missing_ones_do() {
     let end = photo.len() - 2;
     let stray = [&photo[..end], &[0; 12], &photo[end..]].concat();
     assert!(outcome(&stray, &recipe([one(Target::Png)])).is_ok());
+    // zune-jpeg takes what is there, whatever it is told.
+    if cfg!(not(feature = "turbo")) {
+        return;
+    }
     for missing in [end / 2..end, end - 2000..end - 400] {
         let damaged = [&photo[..missing.start], &photo[missing.end..]].concat();
         let Err(Failure::Refused(refusal)) = outcome(&damaged, &recipe([one(Target::Png)])) else {

@@ -7,7 +7,7 @@ use crate::convert::metadata::Exif;
 use crate::convert::orientation::Orientation;
 use crate::format::Format;
 use crate::sandbox::limits::Limits;
-use crate::verdict::Refusal;
+use crate::verdict::{Reason, Refusal};
 
 const SOI: u8 = 0xd8;
 const EOI: u8 = 0xd9;
@@ -197,6 +197,13 @@ impl Walk {
     fn headers(self) -> Result<Headers, Refusal> {
         let frame = self.frame.ok_or_else(|| corrupt("a JPEG without a frame header"))?;
         let keeps_coefficients = frame.progressive || self.split;
+        // zune-jpeg 0.5.15 takes their colours for none.
+        if cfg!(not(feature = "turbo")) && self.split && !frame.progressive && frame.largest_factors() != (1, 1) {
+            return Err(Refusal::new(
+                Reason::UnsupportedFormat,
+                "a sequential JPEG with a scan for each colour, at fewer pixels, is read by the build with libjpeg-turbo alone",
+            ));
+        }
         let beside = frame.beside(keeps_coefficients) + 2 * self.application;
         // Four inks become three channels in place.
         let output = u64::from(frame.components.max(1));

@@ -26,7 +26,8 @@ pub(super) fn encode(
     };
     let mut encoder = Encoder::new(output, settings.quality);
     encoder.set_sampling_factor(sampling);
-    encoder.set_optimized_huffman_tables(settings.fitted_tables);
+    // Fitted to a sequential picture, the encoder would write each colour as a scan of its own, which zune-jpeg 0.5.15 gets wrong.
+    encoder.set_optimized_huffman_tables(settings.fitted_tables && settings.progressive);
     encoder.set_progressive(settings.progressive);
     encoder
         .encode(&pixels.bytes, width, height, colour)
