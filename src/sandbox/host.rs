@@ -68,7 +68,7 @@ pub fn peak_memory(pid: u32) -> Option<u64> {
 pub fn available_memory() -> u64 {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let host = kibibytes(&text, "MemAvailable:").map_or(0, |count| count * 1024);
-    cgroup_leaves().map_or(host, |left| host.min(left))
+    cgroup_leaves(host).map_or(host, |left| host.min(left))
 }
 
 /// All memory of the host, in bytes.
@@ -77,8 +77,8 @@ pub fn total_memory() -> u64 {
     kibibytes(&text, "MemTotal:").map_or(0, |count| count * 1024)
 }
 
-/// What the cgroups of this process leave of their limits: the least along the way up. Version 2, then version 1.
-fn cgroup_leaves() -> Option<u64> {
+/// What the cgroups of this process leave of their limits, or any figure from `enough`: the least along the way up. Version 2, then version 1.
+fn cgroup_leaves(enough: u64) -> Option<u64> {
     let own = fs::read_to_string("/proc/self/cgroup").ok()?;
     own.lines()
         .filter_map(hierarchy)
@@ -87,7 +87,9 @@ fn cgroup_leaves() -> Option<u64> {
                 .ancestors()
                 .map(|path| root.join(path.strip_prefix("/").unwrap_or(path)))
                 .collect();
-            folders.into_iter().filter_map(move |folder| leaves(&folder, names))
+            folders
+                .into_iter()
+                .filter_map(move |folder| leaves(&folder, names, enough))
         })
         .min()
 }
@@ -109,10 +111,15 @@ fn hierarchy(line: &str) -> Option<(&'static Path, &str, Names)> {
     }
 }
 
-/// What is left in one cgroup. Pages of files that nobody uses are counted as used, but the kernel gives them up when asked.
-fn leaves(folder: &Path, [limit, usage]: Names) -> Option<u64> {
+/// What is left in one cgroup. Pages of files that nobody uses are counted as used, but the kernel gives them up when asked: how many they
+/// are is only read where there is not `enough` beside them, for the kernel adds up much to tell it.
+fn leaves(folder: &Path, [limit, usage]: Names, enough: u64) -> Option<u64> {
     let number = |name| fs::read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
     let (limit, used) = (number(limit)?, number(usage)?);
+    let beside = limit.saturating_sub(used);
+    if beside >= enough {
+        return Some(beside);
+    }
     let stat = fs::read_to_string(folder.join("memory.stat")).unwrap_or_default();
     let reclaimable = |field: &str| {
         stat.lines()
@@ -184,10 +191,11 @@ mod tests {
         let names = ["memory.max", "memory.current"];
         write("memory.max", "max\n");
         write("memory.current", "900\n");
-        assert_eq!(leaves(folder.path(), names), None);
+        assert_eq!(leaves(folder.path(), names, 5000), None);
         write("memory.max", "1000\n");
         write("memory.stat", "anon 100\ninactive_file 700\nactive_file 50\n");
-        assert_eq!(leaves(folder.path(), names), Some(800));
+        assert_eq!(leaves(folder.path(), names, 5000), Some(800));
+        assert_eq!(leaves(folder.path(), names, 100), Some(100));
     }
 
     #[test]
