@@ -15,10 +15,7 @@ Lazaret's sandbox, whose supervisor counts as well.
 import argparse
 import json
 import os
-import random
-import resource
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -162,11 +159,6 @@ def programs(work, only):
         if not (work / "node_modules/sharp").exists():
             quietly("npm", "install", "--prefix", work, "--no-fund", "--no-audit", "sharp")
 
-    def pip():
-        if not (work / "venv/bin/python").exists():
-            quietly(sys.executable, "-m", "venv", work / "venv")
-        quietly(work / "venv/bin/pip", "install", "-q", "pillow")
-
     def cargo():
         if not (work / "cargo/bin/oximg").exists():
             # No target of this project: its lints and profiles are not those of others.
@@ -178,9 +170,15 @@ def programs(work, only):
     offer("sharp", sharp(work), npm)
     offer("vipsthumbnail", vipsthumbnail, there("vipsthumbnail"))
     offer("ImageMagick", imagemagick, there(MAGICK))
-    offer("Pillow", pillow(work), pip)
+    offer("Pillow", pillow(work), lambda: install_pillow(work))
     offer("oximg", oximg(work), cargo)
     return {name: program for name, program in found.items() if not only or name in only}
+
+
+def install_pillow(work):
+    if not (work / "venv/bin/python").exists():
+        quietly(sys.executable, "-m", "venv", work / "venv")
+    quietly(work / "venv/bin/pip", "install", "-q", "pillow")
 
 
 def photos(folder, work):
@@ -209,6 +207,7 @@ def uploads(folder, work):
     for kind, suffix in made.items():
         place = work / kind
         if not place.exists():
+            install_pillow(work)
             place.mkdir()
             run(work / "venv/bin/python", HERE / "with_pillow.py", "--make", kind, place, *found["photos"][:8])
         found[kind] = sorted(place.glob(f"*.{suffix}"))
