@@ -31,9 +31,11 @@ impl World {
         self.folder.path().join(name)
     }
 
+    /// A file, whole at once: a running service never sees half a message or half a configuration.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
-        fs::write(self.path(name), content).unwrap();
+        fs::write(self.path(".whole"), content).unwrap();
+        fs::rename(self.path(".whole"), self.path(name)).unwrap();
         self.path(name)
     }
 
