@@ -11,7 +11,7 @@ test: need need-tests need-corpus lint
 	$(CARGO) test --locked
 
 lint:
-	$(CARGO) fmt --check
+	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 
 # spawn: from spawn to READY. tax: what the sandbox costs beside the same code in this process. The fleet's are run by name, see ARCHITECTURE.md.

@@ -4,64 +4,51 @@
 //! comes out too dark. It costs twice the memory of the part that is resized, and about four times the time.
 #![forbid(unsafe_code)]
 
-use fast_image_resize::images::Image;
-use fast_image_resize::{FilterType, MulDiv, PixelType, ResizeAlg, ResizeError, ResizeOptions, Resizer};
+use lazaret_resample::{Odd, divide_deep, multiply_deep, resize_deep};
 
 use crate::convert::colour::from_srgb;
 use crate::convert::pixels::{Layout, Pixels};
 
 /// `part` (x, y, width, height) of a master, resized to `size`; its colours must not be multiplied by alpha.
-pub(super) fn resize(master: &Pixels, part: (u32, u32, u32, u32), size: (u32, u32)) -> Result<Pixels, ResizeError> {
+pub(super) fn resize(master: &Pixels, part: (u32, u32, u32, u32), size: (u32, u32)) -> Result<Pixels, Odd> {
     debug_assert!(!master.premultiplied, "colours times alpha are no colours");
-    let kind = match master.layout {
-        Layout::Grey => PixelType::U16,
-        Layout::Rgb => PixelType::U16x3,
-        Layout::Rgba => PixelType::U16x4,
-    };
-    let mut source = lit(master, part, kind);
-    let mut target = Image::new(size.0, size.1, kind);
-    let alpha = master.layout == Layout::Rgba;
-    if alpha {
-        MulDiv::new().multiply_alpha_inplace(&mut source)?;
+    let (layout, whole) = (master.layout, (part.2, part.3));
+    let mut source = lit(master, part);
+    if layout == Layout::Rgba {
+        multiply_deep(&mut source, whole)?;
     }
-    let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
-        .use_alpha(false);
-    Resizer::new().resize(&source, &mut target, &options)?;
+    let mut target = resize_deep(layout.to_resample(), (&source, whole), size)?;
     drop(source);
-    if alpha {
-        MulDiv::new().divide_alpha_inplace(&mut target)?;
+    if layout == Layout::Rgba {
+        divide_deep(&mut target, size)?;
     }
     Ok(Pixels {
         space: master.space.clone(),
-        ..Pixels::new(size, master.layout, dimmed(target.buffer(), master.layout))
+        ..Pixels::new(size, layout, dimmed(&target, layout))
     })
 }
 
 /// The part of a master as light; alpha is as it was, in 16 bits.
-fn lit(master: &Pixels, (x, y, width, height): (u32, u32, u32, u32), kind: PixelType) -> Image<'static> {
-    let table: Vec<[u8; 2]> = (0..=255)
+fn lit(master: &Pixels, (x, y, width, height): (u32, u32, u32, u32)) -> Vec<u16> {
+    let table: Vec<u16> = (0..=255)
         .map(|sample| (from_srgb(f64::from(sample) / 255.0) * 65_535.0).round() as u16)
-        .map(u16::to_ne_bytes)
         .collect();
     let channels = master.layout.channels();
-    let mut image = Image::new(width, height, kind);
     let (from, length) = (x as usize * channels, width as usize * channels);
     let rows = master.bytes.chunks_exact(master.stride()).skip(y as usize);
-    let lit = image.buffer_mut().as_chunks_mut::<2>().0.chunks_exact_mut(length);
-    for (row, lit) in rows.zip(lit) {
-        for (index, (&sample, lit)) in row[from..from + length].iter().zip(lit).enumerate() {
-            *lit = match channels == 4 && index % 4 == 3 {
-                true => [sample; 2],
-                false => table[usize::from(sample)],
-            };
-        }
+    let mut lit = Vec::with_capacity(length * height as usize);
+    for row in rows.take(height as usize) {
+        let samples = row[from..from + length].iter().enumerate();
+        lit.extend(samples.map(|(index, &sample)| match channels == 4 && index % 4 == 3 {
+            true => u16::from(sample) * 257,
+            false => table[usize::from(sample)],
+        }));
     }
-    image
+    lit
 }
 
 /// Light of 16 bits as samples, each the nearest.
-fn dimmed(light: &[u8], layout: Layout) -> Vec<u8> {
+fn dimmed(light: &[u16], layout: Layout) -> Vec<u8> {
     let mut table = vec![0; 1 << 16];
     let mut from = 0;
     for level in 0..=255_u8 {
@@ -76,15 +63,11 @@ fn dimmed(light: &[u8], layout: Layout) -> Vec<u8> {
         from = end;
     }
     let alpha = layout == Layout::Rgba;
-    let samples = light.as_chunks::<2>().0.iter().enumerate();
-    let dim = |(index, two): (usize, &[u8; 2])| {
-        let light = u16::from_ne_bytes(*two);
-        match alpha && index % 4 == 3 {
-            true => ((u32::from(light) + 128) / 257) as u8,
-            false => table[usize::from(light)],
-        }
+    let dim = |(index, &light): (usize, &u16)| match alpha && index % 4 == 3 {
+        true => ((u32::from(light) + 128) / 257) as u8,
+        false => table[usize::from(light)],
     };
-    samples.map(dim).collect()
+    light.iter().enumerate().map(dim).collect()
 }
 
 #[cfg(test)]
@@ -95,8 +78,8 @@ mod tests {
     fn samples_survive_the_way_there_and_back() {
         let bytes: Vec<u8> = (0..=255).flat_map(|sample| [sample, 255 - sample, 7, sample]).collect();
         let master = Pixels::new((16, 16), Layout::Rgba, bytes.clone());
-        let lit = lit(&master, (0, 0, 16, 16), PixelType::U16x4);
-        assert_eq!(dimmed(lit.buffer(), Layout::Rgba), bytes);
+        let lit = lit(&master, (0, 0, 16, 16));
+        assert_eq!(dimmed(&lit, Layout::Rgba), bytes);
     }
 
     #[test]

@@ -3,8 +3,7 @@
 
 use std::rc::Rc;
 
-use fast_image_resize::images::Image;
-use fast_image_resize::{MulDiv, PixelType};
+use lazaret_resample::{self as resample, Channels};
 
 use crate::convert::colour::Space;
 use crate::recipe::Colour;
@@ -42,11 +41,11 @@ impl Layout {
     }
 
     /// The same, as the resampler calls it.
-    pub(super) fn pixel_type(self) -> PixelType {
+    pub(super) fn to_resample(self) -> Channels {
         match self {
-            Self::Grey => PixelType::U8,
-            Self::Rgb => PixelType::U8x3,
-            Self::Rgba => PixelType::U8x4,
+            Self::Grey => Channels::Grey,
+            Self::Rgb => Channels::Rgb,
+            Self::Rgba => Channels::Rgba,
         }
     }
 }
@@ -90,23 +89,22 @@ impl Pixels {
 
     /// Multiplies colours by alpha, in place; nothing to do without alpha.
     pub(super) fn premultiply(&mut self) {
-        self.with_alpha(|image| MulDiv::new().multiply_alpha_inplace(image).is_ok());
+        self.with_alpha(resample::multiply);
         self.premultiplied = self.layout == Layout::Rgba;
     }
 
     /// Undoes [`Pixels::premultiply`], in place.
     pub(super) fn unmultiply(&mut self) {
-        self.with_alpha(|image| MulDiv::new().divide_alpha_inplace(image).is_ok());
+        self.with_alpha(resample::divide);
         self.premultiplied = false;
     }
 
-    fn with_alpha(&mut self, change: impl FnOnce(&mut Image<'_>) -> bool) {
+    fn with_alpha(&mut self, change: impl FnOnce(&mut [u8], (u32, u32)) -> Result<(), resample::Odd>) {
         if self.layout != Layout::Rgba {
             return;
         }
-        let image = Image::from_slice_u8(self.width, self.height, &mut self.bytes, PixelType::U8x4);
-        let done = image.is_ok_and(|mut image| change(&mut image));
-        debug_assert!(done, "length and type fit by construction");
+        let done = change(&mut self.bytes, (self.width, self.height));
+        debug_assert!(done.is_ok(), "length and size fit by construction");
     }
 
     /// Drops an alpha channel that says nothing, in place.

@@ -10,8 +10,7 @@ pub(super) mod sharpen;
 
 use std::rc::Rc;
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+use lazaret_resample::{Alpha, Part, resize};
 
 use crate::convert::Failure;
 use crate::convert::light;
@@ -94,25 +93,26 @@ impl Cut {
 
     fn resize(&self, piece: &Piece) -> Result<Pixels, Failure> {
         let from = &self.pixels;
-        let kind = from.layout.pixel_type();
-        let source = ImageRef::new(from.width, from.height, &from.bytes, kind).map_err(|problem| odd(&problem))?;
-        let mut target = Image::new(piece.size.0, piece.size.1, kind);
         let (x, y, width, height) = piece.part;
         // Where a scaled row ends with a part of a pixel, that part is used; rounding must not lead beyond it.
         let (across, down) = self.factor;
         let (left, top) = (f64::from(x - self.part.0) * across, f64::from(y - self.part.1) * down);
-        let width = (f64::from(width) * across).min(f64::from(from.width) - left);
-        let height = (f64::from(height) * down).min(f64::from(from.height) - top);
-        let options = ResizeOptions::new()
-            .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
-            .use_alpha(!from.premultiplied)
-            .crop(left, top, width, height);
-        Resizer::new()
-            .resize(&source, &mut target, &options)
-            .map_err(|problem| odd(&problem))?;
+        let part = Part {
+            left,
+            top,
+            width: (f64::from(width) * across).min(f64::from(from.width) - left),
+            height: (f64::from(height) * down).min(f64::from(from.height) - top),
+        };
+        let alpha = match from.premultiplied {
+            true => Alpha::Weighed,
+            false => Alpha::Weighs,
+        };
+        let picture = (&from.bytes[..], (from.width, from.height));
+        let resized =
+            resize(from.layout.to_resample(), picture, part, piece.size, alpha).map_err(|problem| odd(&problem))?;
         let mut pixels = Pixels {
             space: from.space.clone(),
-            ..Pixels::new(piece.size, from.layout, target.into_vec())
+            ..Pixels::new(piece.size, from.layout, resized)
         };
         if from.premultiplied {
             pixels.unmultiply();
