@@ -19,7 +19,7 @@ use crate::clock::Stopwatch;
 use crate::sandbox::host::{self, Load};
 use crate::sandbox::layers::{LayerReport, Policy};
 use crate::sandbox::limits::{Ceiling, Limits};
-use crate::sandbox::outcome::{Facts, Host, Outcome, OutputCheck, Said, Start, judge};
+use crate::sandbox::outcome::{End, Facts, Host, Outcome, OutputCheck, Said, Start, judge};
 use crate::sandbox::protocol::{Found, FromChild, Order, Task, ToChild};
 use crate::sandbox::{child, control, sys};
 
@@ -66,8 +66,8 @@ pub struct Attempted {
     pub ready_after: Option<Duration>,
     /// What a drill said of itself.
     pub drilled: Option<FromChild>,
-    /// The host's load at the end.
-    pub load: Load,
+    /// The host's load at the end; not read where the child ended well, for nobody is blamed then.
+    pub load: Option<Load>,
     /// The output; checked only where the outcome is `Converted`.
     pub output: File,
 }
@@ -141,7 +141,11 @@ impl Sandbox {
             Ok(child) => run::to_the_end(self, &recipe, ceiling, child, watch, release).await?,
             Err(error) => run::Ran::not(self, format!("spawn: {error}")),
         };
-        let load = Load::now();
+        let ended_well = matches!(
+            (&ran.facts.said, ran.facts.end, ran.facts.killed_for),
+            (Said::Done(_), End::Exited(0), None)
+        );
+        let load = (!ended_well).then(Load::now);
         let allowed = self.limits.output.as_u64();
         ran.facts.output = match (&ran.facts.said, &ran.facts.declared) {
             (Said::Done(made), Some(declared)) => match ran.facts.found.answers(&recipe) {
@@ -152,10 +156,10 @@ impl Sandbox {
             _ => output::check_length(&output, allowed),
         };
         let full = sys::free_space(&output).is_ok_and(|free| free < STAGING_MARGIN / 4);
-        ran.facts.host = if full {
-            Host::Full
-        } else {
-            host::judge(&load, &ran.facts.usage)
+        ran.facts.host = match &load {
+            _ if full => Host::Full,
+            Some(load) => host::judge(load, &ran.facts.usage),
+            None => Host::Quiet,
         };
         let outcome = judge(&ran.facts);
         let run::Ran {
@@ -231,7 +235,7 @@ impl Facts {
     /// What is known before a child has done anything: had it ended now, it would never have been READY.
     fn at_start(limits: &Limits, why_not: String) -> Self {
         use crate::sandbox::limits::{PREFLIGHT_CPU, PREFLIGHT_MEMORY};
-        use crate::sandbox::outcome::{End, Usage};
+        use crate::sandbox::outcome::Usage;
         use crate::sandbox::{limits::Grant, protocol::Phase};
         Self {
             start: Start::Failed(why_not),

@@ -115,7 +115,7 @@ pub(super) async fn to_the_end(
         admission: None,
         share: None,
     };
-    let mut ticks = tokio::time::interval(TICK);
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + TICK, TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut buffer = vec![0; MAX_FROM_CHILD + 1];
     loop {
