@@ -1,5 +1,5 @@
 # Two commands: `make demo` runs the main job, `make test` installs what tests need and passes them.
-.PHONY: demo test lint bench bench-photos deny need need-tests need-corpus clean
+.PHONY: demo test lint bench bench-photos bench-hostile deny need need-tests need-corpus clean
 
 CARGO ?= cargo
 
@@ -26,6 +26,11 @@ bench-photos: need
 	        libvips-tools imagemagick python3-venv $$(command -v npm >/dev/null || echo nodejs npm); }; }
 	$(CARGO) bench --locked --bench photos --no-run
 	benches/photos/compare.py $(if $(DIR),--photos '$(DIR)') --rounds $(or $(ROUNDS),3) $(WITH)
+
+# Every fixture: verdict and cost against the manifest, then beside ImageMagick, libvips, sharp and Pillow, as bench-photos installed them.
+bench-hostile: need
+	$(CARGO) bench --locked --bench hostile
+	benches/hostile/peers.py $(if $(PATIENCE),--patience $(PATIENCE)) $(WITH)
 
 # What came in with a dependency: licences, banned crates, sources. Installs cargo-deny where it is missing.
 deny:

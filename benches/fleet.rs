@@ -18,6 +18,7 @@ mod fleet {
     mod field;
     mod figures;
     pub mod flood;
+    pub mod goodput;
     mod ledger;
     #[allow(dead_code, reason = "made for the tests")]
     #[path = "../../tests/rabbit/node.rs"]
@@ -28,6 +29,7 @@ mod fleet {
     #[path = "../../tests/rabbit/relay.rs"]
     mod relay;
     pub mod repeats;
+    pub mod scale;
     mod uploads;
     pub mod variants;
 }
@@ -42,7 +44,10 @@ flood    [--jobs 140000] [--seconds 120] [--order fair,arrival]
                                                    one tenant's flood beside 20 quiet tenants
 repeats  [--seconds 10] [--rounds 2] [--prefetch 64]
                                                    repeats of a quarantined upload per second, beside a bare loop
-poison   [--innocents 20]                          an upload whose worker is killed each time, among innocents";
+poison   [--innocents 20]                          an upload whose worker is killed each time, among innocents
+goodput  [--good 120] [--hostile 10,50,90] [--seconds 20]
+                                                   good jobs alone, and among hostile ones: rate and waits
+scale    [--jobs 200] [--slots 1,2,4,8]            the same photos with more and more slots";
 
 #[tokio::main(flavor = "multi_thread")]
 async fn main() -> std::process::ExitCode {
@@ -54,6 +59,8 @@ async fn main() -> std::process::ExitCode {
         "flood" => fleet::flood::run(&options).await,
         "repeats" => fleet::repeats::run(&options).await,
         "poison" => fleet::poison::run(&options).await,
+        "goodput" => fleet::goodput::run(&options).await,
+        "scale" => fleet::scale::run(&options).await,
         // This program again, beside the broker: what `repeats` compares with.
         "bare" => fleet::bare::run(&options).await,
         _ => {

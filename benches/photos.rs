@@ -1,7 +1,8 @@
 //! Photos as a web app gets them: what converting costs here, in the sandbox and without it. `benches/photos/compare.py` sets it beside others.
 //!
 //! In: `sandboxed` or `in-process`, a recipe as JSON, a folder for the renditions, and uploads. Out: one line of JSON, with CPU time of all
-//! processes, wall time and the largest resident set of any, for all uploads, one after another.
+//! processes, wall time and the largest resident set of any, for all uploads, one after another. `stages` takes one upload instead of the
+//! folder, and prints where its time goes.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a benchmark that cannot go on stops")]
 #![allow(clippy::disallowed_methods, reason = "a benchmark measures time itself")]
 
@@ -21,9 +22,12 @@ use lazaret::sandbox::protocol::{Made, Task};
 use lazaret::sandbox::{Sandbox, Watch};
 use tokio::sync::watch;
 
+#[path = "photos/stages.rs"]
+mod stages;
 mod usage;
 
-const HELP: &str = "usage: cargo bench --bench photos -- sandboxed|in-process RECIPE FOLDER UPLOAD…";
+const HELP: &str =
+    "usage: cargo bench --bench photos -- sandboxed|in-process RECIPE FOLDER UPLOAD… | stages RECIPE UPLOAD";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
@@ -34,6 +38,10 @@ async fn main() {
         return;
     };
     let recipe: Recipe = serde_json::from_str(recipe).unwrap_or_else(|problem| panic!("{recipe}: {problem}"));
+    if mode == "stages" {
+        let upload = fs::read(folder).unwrap_or_else(|problem| panic!("{folder}: {problem}"));
+        return stages::table(&upload, &recipe);
+    }
     let folder = Path::new(folder);
     let converter = Converter::new(mode);
     let mut peak = 0;

@@ -41,6 +41,12 @@ impl Ledger {
         self.number(sql, tenant).await
     }
 
+    /// CPU time of the attempts of all tenants whose names begin so, in milliseconds.
+    pub async fn cpu_ms_of_all(&self, tenants: &str) -> usize {
+        let sql = "SELECT coalesce(sum(json_extract(usage, '$.cpu_ms')), 0) FROM attempts WHERE tenant LIKE ?1 || '%'";
+        self.number(sql, tenants).await
+    }
+
     /// The worker that runs a digest now.
     pub async fn runs(&self, digest: &str) -> Option<String> {
         let sql = "SELECT worker FROM attempts WHERE digest = ?1 AND outcome = 'running'";
