@@ -68,10 +68,15 @@ pub fn needs_control(outcome: &Outcome) -> bool {
     }
 }
 
+/// Whether the outcome counts against its upload, be it at once or with another one like it.
+pub fn counts_against(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Tripped(_)) || needs_control(outcome)
+}
+
 /// Judges an outcome. `earlier` are the strikes of the digest in its present epoch, this attempt not included.
 pub fn judge(outcome: &Outcome, earlier: &[Strike], control: Control) -> Judgement {
     match control {
-        Control::Failed if needs_control(outcome) => return Judgement::SickHost,
+        Control::Failed if counts_against(outcome) => return Judgement::SickHost,
         Control::Unclear if needs_control(outcome) => return Judgement::Retry,
         _ => {}
     }
@@ -196,6 +201,8 @@ mod tests {
             Outcome::Killed,
             Outcome::Crashed(String::new()),
             wall,
+            // Looked for where trips rise: see the breaker.
+            tripped(Reason::Cpu),
         ] {
             assert_eq!(
                 judge(&outcome, &[strike(Reason::Crash, 1)], Control::Failed),

@@ -3,10 +3,11 @@
 //! The flow, in the order of the modules: a [`broker`] delivers a [`job`], which names an upload and a [`recipe`]; the upload is found
 //! in a [`store`] and [`fetch`]ed, hashed to its [`digest`]; the [`ledger`] knows whether it is in [`quarantine`], already made, or in flight,
 //! and records the attempt; the [`sandbox`] runs a child that [`convert`]s it under limits, and tells the outcome; [`blame`] decides what
-//! that counts for; the [`verdict`] is told in an [`event`]. [`pipeline`] is that flow as one function; [`service`] runs it for ever.
+//! that counts for, and the [`breaker`] whether to believe it; the [`verdict`] is told in an [`event`]. [`pipeline`] is that flow as one function; [`service`] runs it for ever.
 
 pub mod admission;
 pub mod blame;
+pub mod breaker;
 pub mod broker;
 pub mod cli;
 pub mod clock;

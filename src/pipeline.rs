@@ -4,6 +4,7 @@
 //! is told is not known here. Order of writes: attempt row → flight record, synced → child → renditions or specimen → outcome row;
 //! the caller then publishes, and acknowledges last. A crash between any two loses nothing.
 
+mod doubt;
 mod evidence;
 mod report;
 mod worker;
@@ -220,11 +221,7 @@ impl Worker {
             }
         };
 
-        // An outcome that is not exact counts only where a known good image still converts here, right now.
-        let control = match blame::needs_control(&attempted.outcome) {
-            true => self.control().await,
-            false => Control::NotRun,
-        };
+        let control = self.control_of(job, upload, &attempted).await;
         let renditions = match self.store_renditions(job, upload, &attempted).await {
             Ok(renditions) => renditions,
             Err(error) => return self.call_off(attempt, upload, format!("renditions: {error}")).await,
@@ -339,7 +336,7 @@ impl Worker {
 
     /// Keeps the bytes of what may be convicted, for its owner's eyes alone. Losing them loses evidence, not the verdict.
     async fn keep_specimen(&self, upload: &Upload, attempted: &Attempted) -> Option<String> {
-        if !evidence::may_convict(&attempted.outcome) {
+        if !blame::counts_against(&attempted.outcome) {
             return None;
         }
         let key = format!("{}/{}", &upload.digest.to_string()[..2], upload.digest);

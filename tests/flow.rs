@@ -28,6 +28,10 @@ use sqlx::sqlite::SqliteConnection;
 
 /// A worker in `folder` whose ledger gives up on a lock after a moment.
 async fn worker(folder: &Path, program: PathBuf) -> Arc<Worker> {
+    worker_within(folder, program, Limits::default()).await
+}
+
+async fn worker_within(folder: &Path, program: PathBuf, limits: Limits) -> Arc<Worker> {
     let tuning = Tuning {
         busy_timeout: Duration::from_millis(200),
         ..Tuning::default()
@@ -37,7 +41,7 @@ async fn worker(folder: &Path, program: PathBuf) -> Arc<Worker> {
     let sandbox = Sandbox {
         program,
         policy: Policy::default(),
-        limits: Limits::default(),
+        limits,
         staging: renditions.staging(),
         budget: Budget::new(2 << 30, 0),
     };
@@ -190,4 +194,72 @@ async fn claims_that_are_not_so_are_errors_and_open_no_door() {
         ended(worker.settle(&claiming(Some(truth), None), None).await),
         converted
     );
+}
+
+/// As many jobs as the breaker needs to see, of other tenants and uploads each, all alike.
+fn rising(folder: &Path, fixture: &str) -> Vec<Job> {
+    let one = job(fixture);
+    let bytes = std::fs::read(&one.source.key).unwrap();
+    let other = |number: usize| {
+        let path = folder.join(format!("upload-{number}"));
+        std::fs::write(&path, [&bytes[..], &[number as u8]].concat()).unwrap();
+        let mut job = one.clone();
+        job.job = format!("job-{number}");
+        job.tenant = format!("tenant-{}", number % 5);
+        job.source.key = path.to_str().unwrap().to_owned();
+        job
+    };
+    (0..lazaret::breaker::LEAST).map(other).collect()
+}
+
+async fn states(worker: &Worker) -> Vec<State> {
+    let entries = worker.ledger.entries(&lazaret::ledger::Filter::default()).await;
+    entries.unwrap().iter().map(|entry| entry.state).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_everything_costs_too_much_the_breaker_opens_and_nobody_stays_convicted() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    // A child that is as slow as if it had been built without optimisation: more than a preflight may cost.
+    let slow = folder.path().join("slow");
+    let burn = "i=0; while [ $i -lt 3000000 ]; do i=$((i+1)); done";
+    let script = format!("#!/bin/sh\n{burn}\nexec {} \"$@\"\n", this_program().display());
+    std::fs::write(&slow, script).unwrap();
+    std::fs::set_permissions(&slow, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let worker = worker(folder.path(), slow).await;
+
+    let mut photos = rising(folder.path(), "valid/photos/rocket.bmp");
+    let last = photos.pop().unwrap();
+    for photo in &photos {
+        let convicted = (Status::Quarantined, Some(Reason::Cpu), false);
+        assert_eq!(ended(worker.settle(photo, None).await), convicted);
+    }
+    assert_eq!(worker.readiness.why_not(), None);
+    let step = worker.settle(&last, None).await;
+    assert!(matches!(step, Step::Retry(Retry::Attempt(_))), "{step:?}");
+    assert!(worker.readiness.why_not().is_some(), "it takes no more work");
+    let states = states(&worker).await;
+    assert_eq!(
+        states,
+        vec![State::Released; photos.len()],
+        "and the last one was never held"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bombs_of_many_tenants_do_not_open_the_breaker() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits {
+        cpu_base: Duration::from_millis(400),
+        cpu_per_megapixel: Duration::from_millis(1),
+        ..Limits::default()
+    };
+    let worker = worker_within(folder.path(), this_program(), limits).await;
+    for bomb in rising(folder.path(), "hostile/cpu/tiff_slow_tiles.tiff") {
+        let convicted = (Status::Quarantined, Some(Reason::Cpu), false);
+        assert_eq!(ended(worker.settle(&bomb, None).await), convicted);
+    }
+    assert_eq!(worker.readiness.why_not(), None);
+    assert_eq!(states(&worker).await, vec![State::Quarantined; lazaret::breaker::LEAST]);
 }

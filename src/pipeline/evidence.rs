@@ -3,17 +3,12 @@
 use serde_json::{Value, json};
 
 use super::Worker;
-use crate::blame::{self, Control, Judgement};
+use crate::blame::{Control, Judgement};
 use crate::fetch::Upload;
 use crate::job::Job;
 use crate::ledger::{Ending, Settled};
 use crate::sandbox::Attempted;
 use crate::sandbox::outcome::{End, Outcome, signal_name};
-
-/// Whether an outcome may lead to a conviction, so that its bytes are worth keeping.
-pub(super) fn may_convict(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Tripped(_)) || blame::needs_control(outcome)
-}
 
 /// What is written with a strike.
 pub(super) fn of(worker: &Worker, attempted: &Attempted, control: Control) -> Value {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore, watch};
 
+use super::doubt::Doubt;
 use crate::blame::Control;
 use crate::clock;
 use crate::digest::Digest;
@@ -40,6 +41,7 @@ pub struct Worker {
     /// Whether work may be taken.
     pub readiness: Readiness,
     pub(super) flights: Flights,
+    pub(super) doubt: Doubt,
     /// Endings that the ledger could not take yet.
     unsettled: Mutex<Vec<Ending>>,
     slots: Arc<Semaphore>,
@@ -122,6 +124,7 @@ impl Worker {
             stores: setup.stores,
             readiness: Readiness::default(),
             flights,
+            doubt: Doubt::default(),
             unsettled: Mutex::default(),
             slots: Arc::new(Semaphore::new(setup.slots.max(1))),
             room: Arc::default(),

@@ -57,30 +57,33 @@ impl Sandbox {
             .await
     }
 
-    /// Whether this host still converts what is known to be good. Does not wait for the memory of uploads that run.
-    pub async fn control(&self, release: watch::Receiver<bool>) -> Control {
-        let (_, image) = IMAGES[0];
-        let aside = Self {
+    /// This sandbox with memory beside its budget: what is known to be good does not wait for that of uploads that run.
+    pub fn aside(&self) -> Self {
+        Self {
             budget: Budget::new(self.limits.memory.as_u64(), 0),
             ..self.clone()
-        };
-        match aside.attempt_control(image, release).await {
-            Ok(Attempted {
-                outcome: Outcome::Converted(_),
-                ..
-            }) => Control::Converted,
-            Ok(Attempted {
-                outcome: Outcome::Released | Outcome::Starved,
-                ..
-            }) => Control::Unclear,
-            Ok(Attempted { outcome, .. }) => {
-                tracing::error!(?outcome, "the control image does not convert: this host is sick");
-                Control::Failed
-            }
-            Err(error) => {
-                tracing::error!(%error, "the control image cannot be run: this host is sick");
-                Control::Failed
-            }
+        }
+    }
+
+    /// Whether this host still converts what is known to be good.
+    pub async fn control(&self, release: watch::Receiver<bool>) -> Control {
+        let (_, image) = IMAGES[0];
+        says(&self.aside().attempt_control(image, release).await)
+    }
+}
+
+/// What an attempt on something that is known to be good says of this host.
+pub fn says(attempted: &io::Result<Attempted>) -> Control {
+    match attempted.as_ref().map(|attempted| &attempted.outcome) {
+        Ok(Outcome::Converted(_)) => Control::Converted,
+        Ok(Outcome::Released | Outcome::Starved) => Control::Unclear,
+        Ok(outcome) => {
+            tracing::error!(?outcome, "what is known to be good does not convert: this host is sick");
+            Control::Failed
+        }
+        Err(error) => {
+            tracing::error!(%error, "what is known to be good cannot be run: this host is sick");
+            Control::Failed
         }
     }
 }

@@ -33,6 +33,8 @@ impl Service {
 
     /// Burials, tidying, and the way back to being ready.
     pub(super) async fn keep_house(self: Arc<Self>) {
+        // What it costs now, while nothing is in doubt.
+        self.worker.control_set().await;
         let mut look = interval(HEARTBEAT);
         let mut tidy = interval(TIDY_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -48,9 +50,9 @@ impl Service {
         if let Err(error) = self.worker.bury_the_dead().await {
             tracing::error!(%error, "lost workers could not be buried");
         }
-        // Ready again where the ledger answers and a known good image converts.
+        // Ready again where the ledger answers and what is known to be good converts as usual.
         let sick = self.worker.readiness.why_not().is_some();
-        if sick && self.worker.beat().await.is_ok() && self.worker.control().await == Control::Converted {
+        if sick && self.worker.beat().await.is_ok() && self.worker.control_set().await == Control::Converted {
             tracing::info!("ready again");
             self.worker.readiness.ready();
         }
