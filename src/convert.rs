@@ -88,6 +88,11 @@ pub fn inspect(upload: &[u8], recipe: &Recipe, limits: &Limits) -> Result<Declar
     })
 }
 
+/// What a panic at this place of a source file means, where a decoder is known to panic instead of returning its error.
+pub fn gave_up(file: &str, line: u32) -> Option<Refusal> {
+    decode::gave_up(file, line)
+}
+
 fn fits(memory_bytes: u64, limits: &Limits) -> Result<(), Refusal> {
     let allowed = limits.memory.as_u64();
     if memory_bytes > allowed {

@@ -1,5 +1,5 @@
 //! The fixtures: folders and manifest are equal, the generator writes what is committed, and every file gets the verdict it is meant
-//! to get, at once when it comes again.
+//! to get, within its ceilings, and at once when it comes again. With `--nocapture`, what each class costs.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -24,6 +24,8 @@ use serde_json::Value;
 mod generate;
 #[path = "fixtures/odd.rs"]
 mod odd;
+#[path = "fixtures/polyglots.rs"]
+mod polyglots;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,8 +42,24 @@ struct Fixture {
     exploits: String,
     status: String,
     reason: Option<String>,
+    /// Ceilings: CPU time and memory it may cost until its verdict, and a wall time that nothing but a hang exceeds.
+    cpu_ms: u64,
+    memory_mib: u64,
+    wall_ms: u64,
     source: String,
     committed: bool,
+}
+
+impl Fixture {
+    /// The folder it lies in, which says how it ends.
+    fn folder(&self) -> &str {
+        let parts: Vec<&str> = self.file.split('/').collect();
+        match parts[..] {
+            ["hostile", folder, _] => folder,
+            [folder, ..] => folder,
+            [] => "",
+        }
+    }
 }
 
 fn folder() -> PathBuf {
@@ -93,23 +111,32 @@ fn the_manifest_makes_sense() {
             ..
         } = &fixture;
         assert!(!exploits.is_empty(), "{file}");
-        // The folder says the class, and the class the status.
-        let status_of_class = match class.as_str() {
-            "valid" => "converted",
+        let folder = fixture.folder();
+        let status_of_folder = match folder {
+            "valid" | "within" => "converted",
             "malformed" | "preflight" => "rejected",
             "memory" | "cpu" | "wall" | "output" => "quarantined",
-            other => panic!("{file}: class {other}"),
+            other => panic!("{file}: folder {other}"),
         };
-        assert_eq!(status, status_of_class, "{file}");
-        assert!(file.split('/').any(|part| part == class), "{file} is of class {class}");
+        assert_eq!(status, status_of_folder, "{file}");
+        assert!(!class.is_empty(), "{file}");
         assert_eq!(reason.is_some(), status != "converted", "{file}");
         if status == "quarantined" {
-            assert_eq!(reason.as_ref(), Some(class), "{file}");
+            assert_eq!(reason.as_deref(), Some(folder), "{file}");
         }
         let by_hand = source.starts_with("photo: ") || source.starts_with("drawing: ");
-        assert!(by_hand == (class == "valid"), "{file}: {source}");
+        assert!(by_hand == (folder == "valid"), "{file}: {source}");
         assert!(by_hand || source.starts_with("generated: "), "{file}: {source}");
     }
+}
+
+#[test]
+fn there_are_as_many_hostile_files_and_classes_as_are_promised() {
+    let manifest = manifest();
+    let hostile: Vec<&Fixture> = manifest.iter().filter(|fixture| fixture.folder() != "valid").collect();
+    let classes: BTreeSet<&str> = hostile.iter().map(|fixture| fixture.class.as_str()).collect();
+    assert!(hostile.len() >= 120, "{} hostile files", hostile.len());
+    assert!(classes.len() >= 25, "{} classes: {classes:?}", classes.len());
 }
 
 /// The generated files, made once for all tests of this program.
@@ -117,10 +144,11 @@ fn generated() -> &'static BTreeMap<String, Vec<u8>> {
     use std::sync::OnceLock;
     static MADE: OnceLock<BTreeMap<String, Vec<u8>>> = OnceLock::new();
     MADE.get_or_init(|| {
-        generate::FIXTURES
-            .iter()
-            .map(|(file, make)| ((*file).to_owned(), make()))
-            .collect()
+        let files: Vec<_> = generate::fixtures().collect();
+        let count = files.len();
+        let files: BTreeMap<_, _> = files.into_iter().collect();
+        assert_eq!(files.len(), count, "two files have one name");
+        files
     })
 }
 
@@ -129,11 +157,11 @@ fn the_generator_writes_what_is_committed() {
     let manifest = manifest();
     let from_it: BTreeSet<_> = manifest
         .iter()
-        .filter(|fixture| fixture.class != "valid")
+        .filter(|fixture| fixture.folder() != "valid")
         .map(|fixture| &fixture.file)
         .collect();
     assert_eq!(from_it, generated().keys().collect::<BTreeSet<_>>());
-    for fixture in manifest.iter().filter(|fixture| fixture.class != "valid") {
+    for fixture in manifest.iter().filter(|fixture| fixture.folder() != "valid") {
         let made = &generated()[&fixture.file];
         assert_eq!(
             fixture.committed,
@@ -148,6 +176,37 @@ fn the_generator_writes_what_is_committed() {
                 fixture.file
             );
         }
+    }
+}
+
+/// What of a line is over the ceilings of its fixture.
+fn over(fixture: &Fixture, line: &Value) -> Option<String> {
+    // What is refused before there is a child costs nothing.
+    let cost = |key: &str| line[key].as_u64().unwrap_or(0);
+    let costs = [
+        ("cpu_ms", cost("cpu_ms"), fixture.cpu_ms),
+        ("memory_mib", cost("peak_memory_bytes") >> 20, fixture.memory_mib),
+        ("wall_ms", cost("wall_ms"), fixture.wall_ms),
+    ];
+    let over = costs.into_iter().find(|(_, seen, allowed)| seen > allowed);
+    over.map(|(what, seen, allowed)| format!("{}: {what} {seen}, {allowed} allowed", fixture.file))
+}
+
+/// One line for each class: how many, and the most that one of them cost.
+fn print_classes(lines: &BTreeMap<String, Value>) {
+    let mut classes: BTreeMap<String, (usize, u64, u64)> = BTreeMap::new();
+    for fixture in manifest() {
+        let line = &lines[&fixture.file];
+        let cost = |key: &str| line[key].as_u64().unwrap_or(0);
+        let known = classes.entry(fixture.class).or_default();
+        *known = (
+            known.0 + 1,
+            known.1.max(cost("cpu_ms")),
+            known.2.max(cost("peak_memory_bytes") >> 20),
+        );
+    }
+    for (class, (count, cpu_ms, memory_mib)) in classes {
+        eprintln!("{class:<24} {count:>4} files, at most {cpu_ms:>6} ms CPU, {memory_mib:>4} MiB");
     }
 }
 
@@ -189,6 +248,7 @@ fn every_fixture_gets_its_verdict_and_again() {
 
     let first = convert(place.path(), &state);
     let again = convert(place.path(), &state);
+    print_classes(&first);
     let mut wrong = Vec::new();
     for fixture in manifest() {
         let must = (fixture.status.as_str(), fixture.reason.as_deref());
@@ -206,6 +266,7 @@ fn every_fixture_gets_its_verdict_and_again() {
         if !is(first) || first["repeat"] == true {
             wrong.push(format!("{}: {must:?}, but {first}", fixture.file));
         }
+        wrong.extend(over(&fixture, first));
         // The second time nothing runs: quarantined ones are refused by hash, the others are remembered.
         let listed = (again["status"] == "quarantined" && again["reason"] == "listed") || is(again);
         if !listed || (fixture.status == "quarantined" && again["repeat"] != true) {

@@ -11,6 +11,7 @@
 mod sandbox {
     mod bench;
     mod calls;
+    mod corpus;
     mod crowd;
     mod disk;
     mod estimate;

@@ -32,7 +32,7 @@ use image::{ImageDecoder, ImageError, Limits as DecoderLimits};
 
 use crate::convert::Failure;
 use crate::convert::colour::{Kind, Source};
-use crate::convert::pixels::Pixels;
+use crate::convert::pixels::{Layout, Pixels};
 use crate::convert::preflight::{Ending, Headers, Traits};
 use crate::convert::scale::Scale;
 use crate::format::Format;
@@ -83,7 +83,7 @@ pub(super) fn decode(
         Format::Webp => read(WebPDecoder::new(input), headers, source),
         Format::Bmp => read(BmpDecoder::new(input), headers, source),
         Format::Tiff if headers.colours.kind == Kind::Inks => inks::decode(upload, headers, source),
-        Format::Tiff => read(tiff(input), headers, source),
+        Format::Tiff => read(tiff(input), headers, source).map(|pixels| unmultiplied(pixels, headers)),
         Format::Qoi => read(QoiDecoder::new(input), headers, source),
         Format::Pnm => read(PnmDecoder::new(input), headers, source),
         #[cfg(feature = "jxl")]
@@ -99,6 +99,15 @@ fn tiff(input: Cursor<&[u8]>) -> Result<TiffDecoder<Cursor<&[u8]>>, ImageError> 
     let mut decoder = TiffDecoder::new(input)?;
     decoder.set_limits(DecoderLimits::no_limits())?;
     Ok(decoder)
+}
+
+/// Colours as they are without their alpha, where the file says that they are multiplied by it.
+fn unmultiplied(mut pixels: Pixels, headers: &Headers) -> Pixels {
+    if headers.traits == Traits::Premultiplied && pixels.layout == Layout::Rgba {
+        pixels.premultiplied = true;
+        pixels.unmultiply();
+    }
+    pixels
 }
 
 fn read<D: ImageDecoder>(
@@ -127,6 +136,16 @@ fn read<D: ImageDecoder>(
     }
     let (layout, bytes) = samples::to_eight_bits(kind, bytes)?;
     Ok(Pixels::new(size, layout, bytes).without_idle_alpha())
+}
+
+/// What a panic at this place means, where it is a decoder's way to return an error.
+pub(super) fn gave_up(file: &str, line: u32) -> Option<Refusal> {
+    #[cfg(feature = "avif")]
+    if avif::gave_up(file, line) {
+        return Some(Refusal::new(Reason::Corrupt, "an AV1 stream that cannot be decoded"));
+    }
+    let _ = (file, line);
+    None
 }
 
 pub(super) fn failure(error: ImageError) -> Failure {

@@ -6,7 +6,7 @@ pub(super) mod gif;
 pub(super) mod jpeg;
 pub(super) mod moving_webp;
 pub(super) mod palette;
-mod png;
+pub(super) mod png;
 pub(super) mod search;
 pub(super) mod similarity;
 pub(super) mod webp;

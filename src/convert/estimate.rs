@@ -1,14 +1,15 @@
 //! How much memory a conversion needs, from headers and recipe alone. `[pure]`
 //!
-//! An upper bound that noise keeps, too, for a trip convicts. Measured peaks are 0.5 to 1.0 of it for pictures over a megapixel,
-//! less where an encoder's worst case is far from its usual one (lossy WebP up to 2 MP, opaque pictures with alpha). The heap of
+//! An upper bound that noise keeps, too, for a trip convicts. Measured peaks are 0.5 to 1.0 of it where it is 16 MiB and more; below that, tables and
+//! colour transforms decide, which a file may not need. Less where an encoder's worst case is far from its usual one (lossy WebP up to
+//! 2 MP, opaque pictures with alpha), and 0.1 to 1.0 for drawings, whose counts do not tell how their elements lie over each other. The heap of
 //! Rust and the `malloc` of C libraries count alike. It follows [`super::convert`] step by step: change them together.
 #![forbid(unsafe_code)]
 
 use super::colour::Told;
 use super::encode::search::{SIDE, buffer};
 use super::encode::webp::TOKEN_PIXELS;
-use super::encode::{jpeg, keeps_alpha, moving_webp, palette};
+use super::encode::{jpeg, keeps_alpha, moving_webp, palette, png};
 use super::orientation::Orientation;
 use super::plan::{Piece, Plan, Source, Step};
 use super::preflight::Headers;
@@ -266,10 +267,9 @@ fn encoder(format: Format, rendition: &Rendition, canvas: (u32, u32), channels: 
         }
         // Four channels where there were fewer, opaque or not there, indices, and how they are compressed.
         Format::Gif => pixels * (if alpha { 9 } else { 13 }) + palette::SCRATCH,
-        // Grey of many shades is written without its palette after all.
-        Format::Png if rendition.palette && channels > 1 => pixels * 3 + palette::SCRATCH,
-        // All compressed rows in one vector, which grows by doubling.
-        _ => pixels * channels * 2 + if rendition.palette { palette::SCRATCH } else { 0 },
+        // Indices, and the same packed.
+        Format::Png if rendition.palette => pixels + pixels / 2 + palette::SCRATCH + png::holds(canvas),
+        _ => png::holds(canvas),
     }
 }
 

@@ -107,6 +107,8 @@ impl Truncated {
 pub(super) enum Traits {
     /// None.
     Plain,
+    /// Of a TIFF whose colours are multiplied by alpha.
+    Premultiplied,
     /// Of a JPEG.
     Jpeg {
         /// Components: 1, 3 or 4.

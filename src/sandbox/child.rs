@@ -28,6 +28,10 @@ pub fn main() -> ! {
     // From here on every byte counts, and a panic says so in the vocabulary instead of writing prose to the socket.
     heap::arm(PREFLIGHT_MEMORY.as_u64());
     std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(|place| (place.file(), place.line()));
+        if let Some(refusal) = place.and_then(|(file, line)| convert::gave_up(file, line)) {
+            end(&FromChild::Refused(refusal));
+        }
         say(&FromChild::Panicked(panic.to_string().chars().take(300).collect()));
         std::process::abort();
     }));
@@ -50,9 +54,12 @@ pub fn main() -> ! {
         Task::Convert(recipe) => serve(&recipe, &limits),
         Task::Drill(drill) => drilled(drill, &limits),
     };
-    say(&last_word);
+    end(&last_word);
+}
 
-    // The supervisor takes its readings while the child still is; then it hangs up.
+/// Says the last word. The supervisor takes its readings while the child still is; then it hangs up.
+fn end(last_word: &FromChild) -> ! {
+    say(last_word);
     let _ = sys::read(CONTROL, &mut [0; 1]);
     exit(0);
 }

@@ -1,41 +1,21 @@
 //! What a child declares and what it then takes: never less than it takes, and not more than twice as much.
 
+use std::collections::BTreeMap;
+use std::io::Read;
+
 use bytesize::ByteSize;
-use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use lazaret::recipe::{Recipe, Rendition, Target};
 use lazaret::sandbox::Watch;
 use lazaret::sandbox::protocol::Task;
 
 use super::bench::*;
+use super::corpus::{self, Upload, jpeg};
 
 /// Pages of codecs that a small picture does not touch.
 const CODE: u64 = 3 << 20;
-
-/// A photograph's slopes and edges with some noise, or nothing but noise.
-fn pixels(width: u16, height: u16, noise: u8) -> Vec<u8> {
-    let mut random = fastrand::Rng::with_seed(7);
-    let mut pixels = Vec::new();
-    for y in 0..u32::from(height) {
-        for x in 0..u32::from(width) {
-            let slope = (x / 16 + y / 24) % 160 + if (x / 160 + y / 120) % 2 == 0 { 30 } else { 0 };
-            let slope = if noise == u8::MAX { 0 } else { slope };
-            pixels.extend([0; 3].map(|_: u8| slope as u8 + random.u8(0..=noise)));
-        }
-    }
-    pixels
-}
-
-fn jpeg(noise: u8, progressive: bool) -> Vec<u8> {
-    let (width, height) = (2400, 1600);
-    let mut jpeg = Vec::new();
-    let mut encoder = Encoder::new(&mut jpeg, 85);
-    encoder.set_sampling_factor(SamplingFactor::R_4_2_0);
-    encoder.set_progressive(progressive);
-    encoder
-        .encode(&pixels(width, height, noise), width, height, ColorType::Rgb)
-        .unwrap();
-    jpeg
-}
+/// What must be declared at least for the share that is taken to say something. Beside less, constants decide: the pages of a child, the
+/// tables of its codecs (up to 5 MiB), and 8 MiB for a colour transform that a profile may ask for.
+const TELLING: u64 = 16 << 20;
 
 fn sized(format: Target, width: u32) -> Rendition {
     Rendition {
@@ -117,4 +97,128 @@ async fn what_is_declared_is_what_is_taken() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What was taken of what was declared.
+#[derive(Debug, Clone)]
+struct Share {
+    name: String,
+    recipe: &'static str,
+    declared: u64,
+    taken: u64,
+}
+
+impl Share {
+    fn of_declared(&self) -> f64 {
+        self.taken as f64 / self.declared as f64
+    }
+
+    fn is_honest(&self) -> bool {
+        self.taken <= self.declared + CODE && (!self.tells() || self.taken + CODE >= self.declared / 2)
+    }
+
+    /// Whether it must be at least half of what was declared. The counts of a drawing do not tell how its elements lie over each other.
+    fn tells(&self) -> bool {
+        self.declared >= TELLING && !self.name.contains(".svg")
+    }
+}
+
+impl std::fmt::Display for Share {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let share = self.of_declared();
+        let Self {
+            name,
+            recipe,
+            declared,
+            taken,
+        } = self;
+        write!(out, "{share:.2} {name} as {recipe}: {taken} of {declared}")
+    }
+}
+
+fn usual() -> [(&'static str, Rendition); 3] {
+    let sized = |format, width| Rendition {
+        width: Some(width),
+        ..sized(format, width)
+    };
+    [
+        (
+            "PNG of its size",
+            Rendition {
+                width: None,
+                ..sized(Target::Png, 1)
+            },
+        ),
+        ("JPEG of 512", sized(Target::Jpeg, 512)),
+        ("WebP of 320", sized(Target::Webp, 320)),
+    ]
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn every_format_takes_what_it_declares() {
+    let bench = Bench::new().limited(|limits| {
+        limits.memory = ByteSize::mib(768);
+        limits.output = ByteSize::mib(64);
+        limits.input = ByteSize::mib(64);
+        limits.cpu = std::time::Duration::from_secs(30);
+    });
+    let empty = bench.convert_control().await.facts.usage.peak_memory_bytes;
+    let mut shares: BTreeMap<String, Vec<Share>> = BTreeMap::new();
+    let mut uploads = corpus::large();
+    let lossy = lossy_webp(&bench).await;
+    uploads.push(lossy);
+    uploads.extend(corpus::fixtures());
+    for upload in &uploads {
+        for (recipe, rendition) in usual() {
+            let file = bench.upload(&upload.bytes);
+            let task = Task::Convert(Recipe::new(vec![rendition]).unwrap());
+            let attempted = bench.attempt(&file, task, Watch::Both).await;
+            // What is refused takes nothing, and what must trip is not here: all else is to convert.
+            let Some(declared) = attempted.facts.declared.as_ref().filter(|_| converted(&attempted)) else {
+                assert!(is_refused(&attempted), "{}: {}", upload.name, story(&attempted));
+                continue;
+            };
+            let beside = empty + upload.bytes.len() as u64;
+            shares.entry(declared.format.to_string()).or_default().push(Share {
+                name: upload.name.clone(),
+                recipe,
+                declared: declared.memory_bytes,
+                taken: attempted.facts.usage.peak_memory_bytes.saturating_sub(beside),
+            });
+        }
+    }
+    for (format, shares) in &shares {
+        let telling: Vec<&Share> = shares.iter().filter(|share| share.declared >= TELLING).collect();
+        let by = |one: &&&Share, other: &&&Share| one.of_declared().total_cmp(&other.of_declared());
+        let worst = [telling.iter().min_by(by), telling.iter().max_by(by)];
+        let count = (shares.len(), telling.len());
+        eprintln!(
+            "{format}: {} attempts, {} that declare {TELLING} bytes or more",
+            count.0, count.1
+        );
+        worst.into_iter().flatten().for_each(|share| eprintln!("    {share}"));
+    }
+    let wrong = shares.values().flatten().filter(|share| !share.is_honest());
+    let wrong: Vec<String> = wrong.map(Share::to_string).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(shares.len() >= 12, "only {} formats were measured", shares.len());
+}
+
+fn is_refused(attempted: &lazaret::sandbox::Attempted) -> bool {
+    matches!(attempted.outcome, lazaret::sandbox::outcome::Outcome::Refused(_))
+}
+
+/// The large picture as lossy WebP, which this program itself writes.
+async fn lossy_webp(bench: &Bench) -> Upload {
+    let upload = bench.upload(&jpeg(8, false));
+    let recipe = Recipe::new(vec![sized(Target::Webp, corpus::LARGE.0)]).unwrap();
+    let mut attempted = bench.attempt(&upload, Task::Convert(recipe), Watch::Both).await;
+    assert!(converted(&attempted), "{}", story(&attempted));
+    let mut bytes = Vec::new();
+    std::io::Seek::rewind(&mut attempted.output).unwrap();
+    attempted.output.read_to_end(&mut bytes).unwrap();
+    Upload {
+        name: "large/lossy.webp".to_owned(),
+        bytes,
+    }
 }

@@ -3,8 +3,6 @@
 
 use std::io::Write;
 
-use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::{ExtendedColorType, ImageEncoder, ImageError};
 use png::{BitDepth, ColorType, DeflateCompression, Encoder, EncodingError, Filter};
 
 use super::odd;
@@ -19,20 +17,36 @@ const INDEX_LEVEL: u8 = 6;
 /// Most colours of grey with which indices are shorter than samples.
 const FEW: usize = 16;
 
-/// Every pixel as it is.
+/// Compressed bytes that are written at a time.
+const CHUNK: usize = 64 * 1024;
+/// What the coder holds beside rows: its window, its tables, and a chunk.
+const CODER: u64 = 512 << 10;
+
+/// What is held beside the pixels: rows before and after each filter, at most four bytes a pixel, and the coder.
+pub(in crate::convert) fn holds((width, _): (u32, u32)) -> u64 {
+    u64::from(width) * 4 * 8 + CODER
+}
+
+/// Every pixel as it is, written row by row.
 pub(super) fn encode(pixels: &Pixels, output: &mut dyn Write) -> Result<(), Failure> {
-    let colour = match pixels.layout {
-        Layout::Grey => ExtendedColorType::L8,
-        Layout::Rgb => ExtendedColorType::Rgb8,
-        Layout::Rgba => ExtendedColorType::Rgba8,
-    };
-    let encoder = PngEncoder::new_with_quality(output, CompressionType::Level(LEVEL), FilterType::Adaptive);
-    encoder
-        .write_image(&pixels.bytes, pixels.width, pixels.height, colour)
-        .map_err(|error| match error {
-            ImageError::IoError(error) => Failure::Output(error),
-            error => odd("PNG", error),
-        })
+    let mut encoder = Encoder::new(output, pixels.width, pixels.height);
+    encoder.set_color(match pixels.layout {
+        Layout::Grey => ColorType::Grayscale,
+        Layout::Rgb => ColorType::Rgb,
+        Layout::Rgba => ColorType::Rgba,
+    });
+    encoder.set_depth(BitDepth::Eight);
+    encoder.set_deflate_compression(DeflateCompression::Level(LEVEL));
+    encoder.set_filter(Filter::Adaptive);
+    write(encoder, &pixels.bytes)
+}
+
+fn write(encoder: Encoder<'_, &mut dyn Write>, rows: &[u8]) -> Result<(), Failure> {
+    let mut writer = encoder.write_header().map_err(failure)?;
+    let mut stream = writer.stream_writer_with_size(CHUNK).map_err(failure)?;
+    stream.write_all(rows).map_err(Failure::Output)?;
+    stream.finish().map_err(failure)?;
+    writer.finish().map_err(failure)
 }
 
 /// With a palette; exact where there are no more than 256 colours.
@@ -64,10 +78,7 @@ pub(super) fn encode_with_palette(pixels: &Pixels, output: &mut dyn Write) -> Re
     }
     encoder.set_deflate_compression(DeflateCompression::Level(INDEX_LEVEL));
     encoder.set_filter(Filter::NoFilter);
-    let rows = packed(indices, pixels.width as usize, depth);
-    let mut writer = encoder.write_header().map_err(failure)?;
-    writer.write_image_data(&rows).map_err(failure)?;
-    writer.finish().map_err(failure)
+    write(encoder, &packed(indices, pixels.width as usize, depth))
 }
 
 /// Orders the colours so that those with an alpha come first: it is written for them alone.

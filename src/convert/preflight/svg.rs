@@ -1,7 +1,7 @@
 //! SVG: no header says what it costs, so the whole text is read once, and counted before anything is drawn.
 //!
-//! In: the text, inflated within its limit. Out: its size, and bounds of what parsing and drawing take. Counted are bytes, elements
-//! (those that `use` repeats each time), nesting (through `use`, masks, patterns and whatever else refers to an element, but for
+//! In: the text, inflated within its limit. Out: its size, and bounds of what parsing and drawing take. Counted are bytes, elements, points and
+//! characters (what `use`, a pattern, a mask or a clip path repeats each time), nesting (through `use`, masks, patterns and whatever else refers to an element, but for
 //! references from style sheets), characters, and the words that make a renderer draw into layers of their own.
 //!
 //! An embedded picture is refused: it would be a nested codec with limits of its own. One that lies elsewhere is left out, as
@@ -43,10 +43,8 @@ pub(in crate::convert) struct Drawing {
 
 /// Heap of an element: in the document, in the tree, and as a path. Measured with shapes, groups and `use`: 600 to 1,300 bytes.
 const ELEMENT: u64 = 2048;
-/// Heap of a byte of text: itself, and as a point of a path in the making. Measured with paths of one-digit steps: up to 14.
+/// Heap of a byte of text, its entities unfolded: itself, and as a point of a path in the making. Measured with paths of one-digit steps: up to 14.
 const BYTE: u64 = 16;
-/// The same where markers may be drawn at each point. Measured with markers of one circle: up to 114.
-const MARKED_BYTE: u64 = 160;
 /// Heap of a character that is set: its outline. Measured: 600 to 1,050 bytes.
 const CHARACTER: u64 = 1536;
 /// The bundled font, read: its tables stay where they are.
@@ -73,16 +71,17 @@ pub(super) fn read(upload: &[u8], limits: &Limits) -> Result<Headers, Refusal> {
     let document = document(&text, limits)?;
     let count = Count::of(&document, limits)?;
     let ((width, height), sized) = size::of(&document)?;
+    let bytes = source::unfolded(&text);
     let still = Headers::still(Format::Svg, (width, height), 4, 0);
     let drawing = Drawing {
         render: (width, height),
-        parsed: count.parsed(text.len() as u64),
+        parsed: count.parsed(bytes),
         layers: if count.layered {
             LAYERS + count.filter_steps * FILTER_STEP
         } else {
             0
         },
-        work: count.work(text.len() as u64),
+        work: count.work(bytes),
         pixel_work: count.pixel_work(),
         text: count.characters > 0,
         sized,
@@ -93,12 +92,33 @@ pub(super) fn read(upload: &[u8], limits: &Limits) -> Result<Headers, Refusal> {
 impl Count {
     fn parsed(&self, bytes: u64) -> u64 {
         let font = if self.characters > 0 { FONT } else { 0 };
-        let byte = if self.marked { MARKED_BYTE } else { BYTE };
-        bytes * byte + self.elements * ELEMENT + self.characters * CHARACTER + font
+        // What is in the text once is counted with it.
+        let repeated = self.points.saturating_sub(bytes) * BYTE;
+        let elements = self.elements.saturating_add(self.markers());
+        let drawn = elements.saturating_mul(ELEMENT);
+        let set = self.characters.saturating_mul(CHARACTER);
+        (bytes * BYTE + font)
+            .saturating_add(repeated)
+            .saturating_add(drawn)
+            .saturating_add(set)
+    }
+
+    /// Elements of all markers that may be drawn, each in a group of its own.
+    fn markers(&self) -> u64 {
+        // A point takes two bytes at least; the ends of a path are two.
+        let points = if self.mid_markers { self.points / 2 } else { 0 };
+        let places = points.saturating_add(self.elements.saturating_mul(2));
+        places.saturating_mul(self.marker)
     }
 
     fn work(&self, bytes: u64) -> u64 {
-        bytes * BYTE_WORK + self.elements * ELEMENT_WORK + self.characters * CHARACTER_WORK
+        let drawn = self
+            .elements
+            .saturating_add(self.markers())
+            .saturating_mul(ELEMENT_WORK);
+        let path = u64::max(bytes, self.points).saturating_mul(BYTE_WORK);
+        path.saturating_add(drawn)
+            .saturating_add(self.characters.saturating_mul(CHARACTER_WORK))
     }
 
     fn pixel_work(&self) -> u64 {

@@ -201,6 +201,30 @@ fn tiff_strips_and_tiles_are_limited() {
 }
 
 #[test]
+fn tiles_in_planes_must_fill_the_picture() {
+    let planes = |height: u32| {
+        let long = |tag: u16, value: u32| [&tag.to_le_bytes()[..], &[4, 0, 1, 0, 0, 0], &value.to_le_bytes()].concat();
+        let entries = [
+            long(256, 16),
+            long(257, height),
+            long(258, 8),
+            long(262, 2),
+            long(277, 3),
+            long(284, 2),
+            long(322, 16),
+            long(323, 16),
+            long(324, 0),
+            long(325, 1),
+        ];
+        let directory = [&(entries.len() as u16).to_le_bytes()[..], &entries.concat(), &[0; 4]].concat();
+        [&b"II\x2a\0\x08\0\0\0"[..], &directory].concat()
+    };
+    let refused = refusal(&planes(20), &Limits::default());
+    assert_eq!(refused.reason, Reason::UnsupportedFormat, "{refused}");
+    inspect(&planes(32), &recipe(), &Limits::default()).unwrap();
+}
+
+#[test]
 fn a_small_tiff_with_a_huge_tile_is_refused() {
     let mut file = b"II\x2a\0\x08\0\0\0".to_vec();
     file.extend(samples::ifd(

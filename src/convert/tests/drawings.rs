@@ -277,6 +277,44 @@ fn bytes_elements_and_nesting_are_limited() {
 }
 
 #[test]
+fn what_is_drawn_for_each_that_refers_to_it_counts_each_time() {
+    let set_elements = |limits: &mut Limits, value| limits.elements = value;
+    for (kind, attribute) in [("pattern", "fill"), ("mask", "mask"), ("clipPath", "clip-path")] {
+        let target = format!(
+            r#"<{kind} id="a" width="1" height="1">{}</{kind}>"#,
+            "<rect/>".repeat(9)
+        );
+        let users = format!(r##"<rect {attribute}="url(#a)"/>"##).repeat(3);
+        both_sides(
+            &samples::svg(9, 9, &format!("{target}{users}")),
+            "elements",
+            1 + 10 + 3 * 11,
+            set_elements,
+        );
+    }
+    // A gradient is not drawn again.
+    let gradient =
+        r##"<linearGradient id="a"><stop/><stop/></linearGradient><rect fill="url(#a)"/><rect fill="url(#a)"/>"##;
+    both_sides(&samples::svg(9, 9, gradient), "elements", 1 + 3 + 2, set_elements);
+
+    let memory = |body: &str| declared(std::str::from_utf8(&samples::svg(9, 9, body)).unwrap()).memory_bytes;
+    let path = format!(r#"<path id="a" d="M0 0{}"/>"#, "h1".repeat(5_000));
+    let text = format!(r#"<text id="a">{}</text>"#, "a".repeat(5_000));
+    for (drawn, each) in [(path, 5_000 * 2 * 8), (text, 5_000 * 1024)] {
+        let uses = |count: usize| memory(&format!("{drawn}{}", r##"<use href="#a"/>"##.repeat(count)));
+        assert!(uses(20) >= uses(10) + 10 * each, "{} and {}", uses(10), uses(20));
+    }
+    let marked = |circles: usize| {
+        let marker = format!(r#"<marker id="m">{}</marker>"#, r#"<circle r="1"/>"#.repeat(circles));
+        memory(&format!(
+            r#"{marker}<path d="M0 0{}" marker-mid="url(#m)"/>"#,
+            "h1".repeat(1_000)
+        ))
+    };
+    assert!(marked(50) > 20 * marked(1), "{} and {}", marked(1), marked(50));
+}
+
+#[test]
 fn a_text_is_limited() {
     let text = |length: usize| samples::svg(9, 9, &format!("<text>{}</text>", "a".repeat(length)));
     inspect(&text(20_000), &recipe([one(Target::Png)]), &Limits::default()).unwrap();

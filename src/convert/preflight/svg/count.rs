@@ -18,12 +18,16 @@ const MOST_CHARACTERS: u64 = 20_000;
 /// What was counted.
 #[derive(Debug, Default)]
 pub(super) struct Count {
-    /// Elements, each as often as `use` repeats it.
+    /// Elements, each as often as what refers to it draws it.
     pub(super) elements: u64,
-    /// Bytes of what is in text elements.
+    /// Bytes of what is in text elements, each as often as it is drawn.
     pub(super) characters: u64,
-    /// Whether there are markers.
-    pub(super) marked: bool,
+    /// Bytes of paths, each as often as it is drawn.
+    pub(super) points: u64,
+    /// Elements in the largest marker, at least 1; 0 where there is none.
+    pub(super) marker: u64,
+    /// Whether markers may be drawn at each point of a path, and not at its ends alone.
+    pub(super) mid_markers: bool,
     /// Whether anything is drawn into a layer of its own.
     pub(super) layered: bool,
     /// Steps of the filter that has most.
@@ -34,7 +38,37 @@ pub(super) struct Count {
 #[derive(Debug, Clone, Copy, Default)]
 struct Weight {
     elements: u64,
+    characters: u64,
+    points: u64,
     height: u64,
+}
+
+impl Weight {
+    /// An element alone.
+    fn of(node: Node<'_, '_>) -> Self {
+        let length = |name| node.attribute(name).map_or(0, |value| value.len() as u64);
+        let characters = if node.tag_name().name() == "text" {
+            letters(node)
+        } else {
+            0
+        };
+        Self {
+            elements: 1,
+            characters,
+            points: length("d") + length("points"),
+            height: 0,
+        }
+    }
+
+    /// The same with another that is drawn in it.
+    fn with(self, drawn: Self) -> Self {
+        Self {
+            elements: self.elements.saturating_add(drawn.elements),
+            characters: self.characters.saturating_add(drawn.characters),
+            points: self.points.saturating_add(drawn.points),
+            height: self.height.max(drawn.height),
+        }
+    }
 }
 
 impl Count {
@@ -51,7 +85,7 @@ impl Count {
         let whole = weigh(document.root_element(), &ids);
         at_most("nesting", whole.height, limits.nesting)?;
         at_most("elements", whole.elements, limits.elements)?;
-        count.elements = whole.elements;
+        (count.elements, count.characters, count.points) = (whole.elements, whole.characters, whole.points);
         Ok(count)
     }
 
@@ -62,27 +96,56 @@ impl Count {
             }
             // What lies in a frame of its own is clipped by it.
             "pattern" | "clipPath" | "mask" | "symbol" => self.layered = true,
-            "marker" => (self.layered, self.marked) = (true, true),
+            "marker" => {
+                // Itself among them.
+                let elements = node.descendants().filter(Node::is_element).count() as u64;
+                self.marker = self.marker.max(elements - 1).max(1);
+                self.layered = true;
+            }
             "svg" if node.parent_element().is_some() => self.layered = true,
             "filter" => {
                 let steps = node.children().filter(Node::is_element).count() as u64;
                 self.filter_steps = self.filter_steps.max(steps);
                 self.layered = true;
             }
-            "text" => {
-                let texts = node.descendants().filter(Node::is_text);
-                let bytes = texts.map(|text| text.text().unwrap_or_default().len() as u64).sum();
-                at_most("characters", bytes, MOST_CHARACTERS)?;
-                self.characters += bytes;
+            "text" => at_most("characters", letters(node), MOST_CHARACTERS)?,
+            "style" => {
+                let sheet = node.text().unwrap_or_default();
+                self.layered |= layered(sheet);
+                self.mid_markers |= marks_points(sheet);
             }
-            "style" => self.layered |= node.text().is_some_and(layered),
             _ => {}
         }
+        self.mid_markers |= node.attributes().any(|attribute| match attribute.name() {
+            "marker" | "marker-mid" => true,
+            "style" => marks_points(attribute.value()),
+            _ => false,
+        });
         self.layered |= node
             .attributes()
             .any(|attribute| layered(attribute.name()) || (attribute.name() == "style" && layered(attribute.value())));
         Ok(())
     }
+}
+
+/// Whether a style draws markers at each point: `marker` stands for all three kinds.
+fn marks_points(style: &str) -> bool {
+    style.contains("marker-mid")
+        || style
+            .split("marker")
+            .skip(1)
+            .any(|rest| rest.trim_start().starts_with(':'))
+}
+
+/// Bytes of all text in an element.
+fn letters(node: Node<'_, '_>) -> u64 {
+    let texts = node.descendants().filter(Node::is_text);
+    texts.map(|text| text.text().unwrap_or_default().len() as u64).sum()
+}
+
+/// Whether `target` is drawn once more for each element that refers to it.
+fn is_repeated(node: Node<'_, '_>, target: Node<'_, '_>) -> bool {
+    node.tag_name().name() == "use" || matches!(target.tag_name().name(), "pattern" | "mask" | "clipPath")
 }
 
 fn layered(text: &str) -> bool {
@@ -99,7 +162,7 @@ fn hrefs<'a>(node: Node<'a, '_>) -> impl Iterator<Item = &'a str> {
         .map(|attribute| attribute.value())
 }
 
-/// The ids that an element refers to, by `href` or by `url(#…)`; and whether it repeats what it refers to.
+/// The ids that an element refers to, by `href` or by `url(#…)`.
 fn references<'a>(node: Node<'a, '_>) -> impl Iterator<Item = &'a str> {
     let by_href = hrefs(node).filter_map(|href| href.trim().strip_prefix('#'));
     let by_url = node.attributes().flat_map(|attribute| {
@@ -122,18 +185,16 @@ fn weigh<'a, 'input>(root: Node<'a, 'input>, ids: &HashMap<&str, Node<'a, 'input
     let mut stack = vec![(root, false)];
     while let Some((node, met)) = stack.pop() {
         if met {
-            let mut weight = Weight { elements: 1, height: 0 };
+            let mut weight = Weight::of(node);
             for child in node.children().filter(Node::is_element) {
-                let child = known.get(&child.id()).copied().unwrap_or_default();
-                weight.elements = weight.elements.saturating_add(child.elements);
-                weight.height = weight.height.max(child.height);
+                weight = weight.with(known.get(&child.id()).copied().unwrap_or_default());
             }
             for target in references(node).filter_map(|id| ids.get(id)) {
-                let target = known.get(&target.id()).copied().unwrap_or_default();
-                weight.height = weight.height.max(target.height);
-                if node.tag_name().name() == "use" {
-                    weight.elements = weight.elements.saturating_add(target.elements);
+                let drawn = known.get(&target.id()).copied().unwrap_or_default();
+                if is_repeated(node, *target) {
+                    weight = weight.with(drawn);
                 }
+                weight.height = weight.height.max(drawn.height);
             }
             weight.height += 1;
             known.insert(node.id(), weight);

@@ -57,15 +57,9 @@ pub(in crate::convert) fn document<'a>(text: &'a str, limits: &Limits) -> Result
     })
 }
 
-/// Refuses a document whose entities may unfold to more than a text may have: each reference to one of the document's own counts
-/// for all that its type declaration holds.
+/// Refuses a document whose entities may unfold to more than a text may have.
 fn entities(text: &str, limits: &Limits) -> Result<(), Refusal> {
-    let Some(first) = text.find("<!ENTITY") else {
-        return Ok(());
-    };
-    let start = text[..first].rfind("<!DOCTYPE").unwrap_or(first);
-    let end = text[first..].find("]>").map_or(text.len(), |end| first + end);
-    let (declared, rest) = (&text[start..end], &text[end..]);
+    let (declared, _) = declarations(text);
     // An entity within an entity multiplies.
     if references(declared) > 0 {
         return Err(Refusal::over(
@@ -75,8 +69,28 @@ fn entities(text: &str, limits: &Limits) -> Result<(), Refusal> {
             0,
         ));
     }
-    let unfolded = references(rest).saturating_mul(declared.len() as u64);
-    at_most("svg", unfolded.saturating_add(text.len() as u64), limits.svg.as_u64())
+    at_most("svg", unfolded(text), limits.svg.as_u64())
+}
+
+/// Bytes of a text with its entities, at most: each reference to one of the document's own counts for all that its type declaration holds.
+pub(super) fn unfolded(text: &str) -> u64 {
+    let (declared, rest) = declarations(text);
+    let most = if declared.is_empty() {
+        0
+    } else {
+        references(rest).saturating_mul(declared.len() as u64)
+    };
+    most.saturating_add(text.len() as u64)
+}
+
+/// The declarations of entities, where there are some, and what follows them.
+fn declarations(text: &str) -> (&str, &str) {
+    let Some(first) = text.find("<!ENTITY") else {
+        return ("", text);
+    };
+    let start = text[..first].rfind("<!DOCTYPE").unwrap_or(first);
+    let end = text[first..].find("]>").map_or(text.len(), |end| first + end);
+    (&text[start..end], &text[end..])
 }
 
 /// References that are not to characters.
