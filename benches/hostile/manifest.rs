@@ -21,16 +21,9 @@ pub struct Fixture {
     pub status: String,
     /// And its reason.
     pub reason: Option<String>,
-    /// The most it may cost.
-    pub ceiling: Option<Ceiling>,
-}
-
-/// What an upload may cost until its verdict.
-#[derive(Deserialize)]
-pub struct Ceiling {
-    /// CPU time of the child, in milliseconds.
+    /// CPU time of the child that it may cost, in milliseconds.
     pub cpu_ms: u64,
-    /// Peak memory of the child, in MiB.
+    /// Peak memory of the child that it may cost, in MiB.
     pub memory_mib: u64,
 }
 

@@ -35,15 +35,12 @@ fn faults(fixture: &Fixture, seen: &Measured) -> Vec<String> {
     if seen.verdict() != fixture.verdict() {
         faults.push(format!("{}, should be {}", seen.verdict(), fixture.verdict()));
     }
-    let Some(ceiling) = &fixture.ceiling else {
-        return faults;
-    };
     let (cpu, peak) = (seen.cpu_ms.unwrap_or(0), seen.peak_mib());
-    if cpu > ceiling.cpu_ms {
-        faults.push(format!("{cpu} ms of CPU, its ceiling is {} ms", ceiling.cpu_ms));
+    if cpu > fixture.cpu_ms {
+        faults.push(format!("{cpu} ms of CPU, its ceiling is {} ms", fixture.cpu_ms));
     }
-    if peak > ceiling.memory_mib {
-        faults.push(format!("{peak} MiB, its ceiling is {} MiB", ceiling.memory_mib));
+    if peak > fixture.memory_mib {
+        faults.push(format!("{peak} MiB, its ceiling is {} MiB", fixture.memory_mib));
     }
     faults
 }
