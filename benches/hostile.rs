@@ -28,6 +28,7 @@ mod hostile {
     pub mod saved;
     pub mod table;
 }
+#[allow(dead_code, reason = "made for the fleet's scenarios, which have names")]
 #[path = "fleet/options.rs"]
 mod options;
 
@@ -65,12 +66,12 @@ fn main() -> ExitCode {
 
 /// Writes all files, the large ones too.
 fn write(fixtures: &[Fixture], folder: &Path) {
-    let made: BTreeMap<_, _> = generate::FIXTURES.iter().copied().collect();
+    let made: BTreeMap<String, Vec<u8>> = generate::fixtures().collect();
     for fixture in fixtures {
         let path = folder.join(&fixture.file);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        match made.get(fixture.file.as_str()) {
-            Some(make) => fs::write(path, make()).unwrap(),
+        match made.get(&fixture.file) {
+            Some(bytes) => fs::write(path, bytes).unwrap(),
             None => drop(fs::copy(manifest::folder().join(&fixture.file), path).unwrap()),
         }
     }

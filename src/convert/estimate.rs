@@ -2,7 +2,7 @@
 //!
 //! An upper bound that noise keeps, too, for a trip convicts. Measured peaks are 0.5 to 1.0 of it where it is 16 MiB and more; below that, tables and
 //! colour transforms decide, which a file may not need. Less where an encoder's worst case is far from its usual one (lossy WebP up to
-//! 2 MP, opaque pictures with alpha), and 0.1 to 1.0 for drawings, whose counts do not tell how their elements lie over each other. The heap of
+//! 2 MP, opaque pictures with alpha), and at most 1.0 for drawings, some of which take next to nothing: counts do not tell how their elements lie over each other. The heap of
 //! Rust and the `malloc` of C libraries count alike. It follows [`super::convert`] step by step: change them together.
 #![forbid(unsafe_code)]
 
