@@ -187,7 +187,11 @@ impl Outcome {
 /// Reads the table from the top: the first row whose evidence is there decides.
 pub fn judge(facts: &Facts) -> Outcome {
     if let Start::Failed(why) = &facts.start {
-        return Outcome::Unavailable(why.clone());
+        return match facts.killed_for {
+            // Nothing failed: it was told to go before it had come that far.
+            Some(KilledFor::Release) => Outcome::Released,
+            _ => Outcome::Unavailable(why.clone()),
+        };
     }
     if let Some(exact) = exact_evidence(facts) {
         return exact;

@@ -87,7 +87,7 @@ async fn what_is_released_or_dropped_is_gone() {
     let bench = Bench::new();
     bench.release.send_replace(true);
     let attempted = bench.drill(Drill::Sleep).await;
-    assert!(!converted(&attempted), "{}", story(&attempted));
+    assert_eq!(attempted.outcome, Outcome::Released, "{}", story(&attempted));
     assert_eq!(mine(), [] as [u32; 0]);
 
     // A future that is dropped takes its child along; there is no timer that would.
