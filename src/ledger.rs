@@ -467,6 +467,9 @@ pub trait Ledger: Send + Sync {
     async fn hold(&self, worker: &WorkerId, jobs: &[String]) -> Result<(), LedgerError>;
     /// Ends a job with its report. A job ends once: returns the report that counts, the first one.
     async fn end(&self, report: &Report) -> Result<Report, LedgerError>;
+    /// The same for a job whose message is in hand. `None`, and nothing is written, where the ledger keeps the job meanwhile: another
+    /// copy of the message came to somebody who acknowledged it, so that nobody would tell if the one who ends it is gone before it is told.
+    async fn end_unless_kept(&self, report: &Report) -> Result<Option<Report>, LedgerError>;
     /// How many jobs wait.
     async fn waiting(&self) -> Result<u64, LedgerError>;
     /// Forgets a job that ended `failed`, so that it can run again.

@@ -127,6 +127,8 @@ impl Worker {
                 Claimed::MustBeAlone if !claim.alone => {
                     drop(seat);
                     seat = self.clear_the_room().await;
+                    // What ended here and is not written yet would look like company, if this worker were lost.
+                    self.write_unsettled().await?;
                     claim.alone = true;
                 }
                 answer => {

@@ -67,6 +67,7 @@ mod ledger {
             jobs {
                 a_job_is_new_then_waits_then_ended,
                 the_first_report_counts,
+                a_job_that_is_kept_is_not_ended_by_who_has_its_message,
                 an_ended_job_cannot_be_parked,
                 a_claimed_digest_that_is_listed_ends_its_job,
                 a_claimed_digest_opens_no_other_door,

@@ -35,7 +35,7 @@ use self::file::{Identity, Pools};
 use self::group::Group;
 use self::hints::Hints;
 use self::session::Session;
-use self::small::{Answer, Park};
+use self::small::{Answer, End, IfKept, Park};
 use super::{
     Arrival, ByClaim, Claim, Claimed, Dossier, Ending, Entry, Filter, KeptJob, Ledger, LedgerError, Lost, Operator,
     RefusalOf, Reopened, Revision, Settled, StrikeRecord, TenantAction, TenantAuditRecord, TenantSummary, WorkerId,
@@ -142,6 +142,11 @@ impl Sqlite {
         Session::writing(&self.writer, self.clock_offset_ms)
             .await
             .map_err(|fault| self.failed(fault))
+    }
+
+    async fn end_job(&self, report: &Report, if_kept: IfKept) -> Result<Option<Report>, LedgerError> {
+        let report = report.clone();
+        self.together(|batch| &mut batch.ends, End { report, if_kept }).await
     }
 
     /// Ends a transaction: commits what went well, rolls back what did not.
@@ -283,7 +288,12 @@ impl Ledger for Sqlite {
     }
 
     async fn end(&self, report: &Report) -> Result<Report, LedgerError> {
-        self.together(|batch| &mut batch.ends, report.clone()).await
+        let ended = self.end_job(report, IfKept::End).await?;
+        ended.ok_or_else(|| self.failed(jobs::neither(&report.job)))
+    }
+
+    async fn end_unless_kept(&self, report: &Report) -> Result<Option<Report>, LedgerError> {
+        self.end_job(report, IfKept::Leave).await
     }
 
     async fn answer_by_claim(

@@ -201,7 +201,8 @@ impl Worker {
         }
     }
 
-    async fn write_unsettled(&self) -> Result<(), LedgerError> {
+    /// Writes what could not be written before.
+    pub(super) async fn write_unsettled(&self) -> Result<(), LedgerError> {
         let endings = std::mem::take(&mut *self.unsettled());
         let mut result = Ok(());
         for ending in endings {

@@ -129,7 +129,7 @@ impl Service {
             }
             Why::Held | Why::Over(_) | Why::Few => {
                 self.keep(item, item.tries, why.delay()).await?;
-                self.broker.acknowledge(delivery).await?;
+                self.acknowledge_kept(item, delivery).await?;
             }
         }
         Ok(Moved::There)

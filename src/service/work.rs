@@ -1,7 +1,7 @@
 //! Work on one job, and what is told and to whom in the end.
 //!
 //! What the broker holds: report written, result published, then the message acknowledged. What the ledger keeps is published first, so
-//! that it comes again until it is marked as ended.
+//! that it comes again until it is marked as ended; so is what both hold, because a message was delivered twice.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -145,11 +145,19 @@ impl Service {
             },
         };
         self.keep(item, tries, delay).await?;
-        match &item.holder {
-            Holder::Broker(delivery) => self.broker.acknowledge(delivery).await?,
-            Holder::Ledger => {}
+        if let Holder::Broker(delivery) = &item.holder {
+            self.acknowledge_kept(item, delivery).await?;
         }
         Ok(Worked::WITHOUT_AN_ATTEMPT)
+    }
+
+    /// Acknowledges the message of a job that the ledger keeps. It does not keep one that has ended: whoever ended it may have lost this
+    /// very message and be gone before it is told, so it is told here.
+    pub(super) async fn acknowledge_kept(&self, item: &Item, delivery: &Delivery) -> Result<(), Interrupted> {
+        if let Arrival::Ended(report) = self.worker.ledger.arrival(&item.job.job).await? {
+            self.publish_patiently(*report, &item.envelope, Some(delivery)).await?;
+        }
+        Ok(self.broker.acknowledge(delivery).await?)
     }
 
     /// Moves a message to the retry ladder, where its broker has one.
@@ -193,8 +201,15 @@ impl Service {
         }
         match &item.holder {
             Holder::Broker(delivery) => {
-                let report = self.worker.ledger.end(&report).await?;
-                self.publish_patiently(report, &item.envelope, Some(delivery)).await?;
+                match self.worker.ledger.end_unless_kept(&report).await? {
+                    Some(first) => self.publish_patiently(first, &item.envelope, Some(delivery)).await?,
+                    // The message came to another worker too, and its job waits in the ledger: it is told first, and ended then.
+                    None => {
+                        self.publish_patiently(report.clone(), &item.envelope, Some(delivery))
+                            .await?;
+                        self.worker.ledger.end(&report).await?;
+                    }
+                }
                 self.broker.acknowledge(delivery).await?;
             }
             Holder::Ledger => {

@@ -82,6 +82,22 @@ pub async fn the_first_report_counts(world: &dyn World) {
     );
 }
 
+pub async fn a_job_that_is_kept_is_not_ended_by_who_has_its_message(world: &dyn World) {
+    let ledger = world.ledger();
+    assert_eq!(
+        ledger.end_unless_kept(&report("new")).await.unwrap(),
+        Some(report("new"))
+    );
+    let mut second = report("new");
+    second.status = Status::Failed;
+    assert_eq!(ledger.end_unless_kept(&second).await.unwrap(), Some(report("new")));
+
+    park(ledger, "j", None).await;
+    assert_eq!(ledger.end_unless_kept(&report("j")).await.unwrap(), None);
+    assert!(matches!(ledger.arrival("j").await.unwrap(), Arrival::Waiting(_)));
+    assert_eq!(ledger.end(&report("j")).await.unwrap(), report("j"));
+}
+
 pub async fn an_ended_job_cannot_be_parked(world: &dyn World) {
     let ledger = world.ledger();
     ledger.end(&report("j")).await.unwrap();

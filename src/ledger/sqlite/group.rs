@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use super::Sqlite;
 use super::fault::Fault;
 use super::session::Session;
-use super::small::{self, Answer, Park};
+use super::small::{self, Answer, End, Park};
 use crate::digest::Digest;
 use crate::ledger::{ByClaim, LedgerError};
 use crate::verdict::Report;
@@ -51,7 +51,7 @@ pub(super) struct Ask<I, O> {
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) answers: Vec<Ask<Answer, ByClaim>>,
-    pub(super) ends: Vec<Ask<Report, Report>>,
+    pub(super) ends: Vec<Ask<End, Option<Report>>>,
     pub(super) repeats: Vec<Ask<Digest, ()>>,
     pub(super) parks: Vec<Ask<Park, ()>>,
 }

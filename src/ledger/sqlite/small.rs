@@ -1,6 +1,6 @@
 //! Small writes, many at a time: one statement for all of a kind.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -27,6 +27,21 @@ pub(super) struct Answer {
     pub(super) digest: Digest,
     pub(super) recipe: RecipeKey,
     pub(super) refusal: RefusalOf,
+}
+
+/// A job that is to end.
+pub(super) struct End {
+    pub(super) report: Report,
+    pub(super) if_kept: IfKept,
+}
+
+/// What becomes of a job that is to end and that waits here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IfKept {
+    /// It ends.
+    End,
+    /// It goes on waiting, and its ender is told so.
+    Leave,
 }
 
 /// A job that is to wait.
@@ -90,29 +105,47 @@ async fn answer(
     Ok(())
 }
 
-async fn end(session: &mut Session, asks: &mut [Ask<Report, Report>]) -> Result<(), Fault> {
-    if asks.is_empty() {
-        return Ok(());
+async fn end(session: &mut Session, asks: &mut [Ask<End, Option<Report>>]) -> Result<(), Fault> {
+    let kept = kept(session, asks).await?;
+    let leave = |ask: &&mut Ask<End, _>| ask.input.if_kept == IfKept::Leave && kept.contains(&ask.input.report.job);
+    let (left, asks): (Vec<_>, Vec<_>) = asks.iter_mut().partition(leave);
+    for ask in left {
+        ask.answer = Some(None);
     }
-    let mut ended = end_jobs(session, asks.iter().map(|ask| &ask.input)).await?;
+    let reports: Vec<&Report> = asks.iter().map(|ask| &ask.input.report).collect();
+    let mut ended = end_jobs(session, reports.into_iter()).await?;
     let mut late = Vec::new();
     for ask in asks {
-        match ended.remove(&ask.input.job) {
-            Some(()) => ask.answer = Some(ask.input.clone()),
+        match ended.remove(&ask.input.report.job) {
+            Some(()) => ask.answer = Some(Some(ask.input.report.clone())),
             None => late.push(ask),
         }
     }
     if late.is_empty() {
         return Ok(());
     }
-    let first = arrivals(session, late.iter().map(|ask| &ask.input.job)).await?;
+    let jobs: Vec<&String> = late.iter().map(|ask| &ask.input.report.job).collect();
+    let first = arrivals(session, jobs.into_iter()).await?;
     for ask in late {
-        ask.answer = match first.get(&ask.input.job) {
-            Some(Arrival::Ended(report)) => Some((**report).clone()),
-            _ => return Err(jobs::neither(&ask.input.job)),
+        let job = &ask.input.report.job;
+        ask.answer = match first.get(job) {
+            Some(Arrival::Ended(report)) => Some(Some((**report).clone())),
+            _ => return Err(jobs::neither(job)),
         };
     }
     Ok(())
+}
+
+/// Those that wait here, of the jobs that are not to end then.
+async fn kept(session: &mut Session, asks: &[Ask<End, Option<Report>>]) -> Result<HashSet<String>, Fault> {
+    let careful = asks.iter().filter(|ask| ask.input.if_kept == IfKept::Leave);
+    let asked: Vec<&String> = careful.map(|ask| &ask.input.report.job).collect();
+    if asked.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let known = arrivals(session, asked.into_iter()).await?;
+    let waits = |(job, arrival)| matches!(arrival, Arrival::Waiting(_)).then_some(job);
+    Ok(known.into_iter().filter_map(waits).collect())
 }
 
 /// Ends jobs; returns those that had not ended before.
