@@ -14,6 +14,7 @@ mod sandbox {
     mod corpus;
     mod crowd;
     mod disk;
+    mod escapes;
     mod estimate;
     mod inherited;
     mod limits;

@@ -7,7 +7,7 @@ use std::process::exit;
 
 use crate::convert::{self, Failure, Product};
 use crate::recipe::Recipe;
-use crate::sandbox::drill::{self, Drill};
+use crate::sandbox::drill::{self, Drill, Parent};
 use crate::sandbox::layers;
 use crate::sandbox::limits::{Limits, PREFLIGHT_MEMORY};
 use crate::sandbox::protocol::{Declaration, Found, FromChild, MAX_TO_CHILD, Order, Task, ToChild};
@@ -17,7 +17,7 @@ use crate::sandbox::sys::{self, heap};
 pub const ARGUMENT: &str = "sandboxed-child";
 
 /// Descriptor of the upload.
-const UPLOAD: i32 = 0;
+pub(super) const UPLOAD: i32 = 0;
 /// Descriptor of the output.
 pub(super) const OUTPUT: i32 = 1;
 /// Descriptor of the control socket.
@@ -41,6 +41,12 @@ pub fn main() -> ! {
     };
     let Order { policy, limits, task } = *order;
 
+    // Conversions do not ask.
+    let parent = match task {
+        Task::Drill(_) => Some(Parent::look()),
+        Task::Convert(_) => None,
+    };
+
     // Nothing of the upload has been touched yet, and nothing is until every required layer holds.
     match layers::lock_down(&policy, &limits) {
         Ok(reports) => say(&FromChild::Ready(reports)),
@@ -50,9 +56,10 @@ pub fn main() -> ! {
         }
     }
 
-    let last_word = match task {
-        Task::Convert(recipe) => serve(&recipe, &limits),
-        Task::Drill(drill) => drilled(drill, &limits),
+    let last_word = match (task, parent) {
+        (Task::Convert(recipe), _) => serve(&recipe, &limits),
+        (Task::Drill(drill), Some(parent)) => drilled(drill, parent, &limits),
+        (Task::Drill(_), None) => exit(2),
     };
     end(&last_word);
 }
@@ -105,7 +112,7 @@ fn ask(declared: Declaration) {
     }
 }
 
-fn drilled(drill: Drill, limits: &Limits) -> FromChild {
+fn drilled(drill: Drill, parent: Parent, limits: &Limits) -> FromChild {
     let memory_bytes = limits.memory.as_u64();
     let declared = Declaration {
         format: crate::format::Format::Png,
@@ -121,7 +128,7 @@ fn drilled(drill: Drill, limits: &Limits) -> FromChild {
     } else {
         ask(declared);
     }
-    drill::run(drill)
+    drill::run(drill, parent)
 }
 
 /// A C library, or the kernel, refused memory: the same verdict as the allocator's refusal.

@@ -1,12 +1,13 @@
 //! The system calls of the sandbox that have no safe wrapper elsewhere, each in a function that is safe to call.
 //!
-//! This module and [`heap`], with the libwebp binding in `convert/encode/webp.rs`, hold all unsafe code of the project.
+//! This module, [`heap`] and [`attack`], with the bindings of the codecs, hold all unsafe code of the project.
 //! What comes in and goes out are Rust types; no decision is taken here.
 #![allow(
     unsafe_code,
     reason = "the one fence around system calls; every block says why it is sound"
 )]
 
+pub mod attack;
 pub mod heap;
 
 use std::ffi::CString;
@@ -321,6 +322,12 @@ pub fn kill_group(pid: u32) {
         libc::kill(-pid, libc::SIGKILL);
         libc::kill(pid, libc::SIGKILL);
     }
+}
+
+/// The process group of a process.
+pub fn group_of(pid: u32) -> io::Result<u32> {
+    // SAFETY: integer argument.
+    check(unsafe { libc::getpgid(pid as libc::pid_t) }).map(i32::unsigned_abs)
 }
 
 /// Opens a file below `folder` for reading. No part of `key`, be it a link, leads outside; a FIFO or device does not block.
