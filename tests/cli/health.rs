@@ -6,6 +6,8 @@ use std::net::TcpStream;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process::{Command, Output};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use serde_json::json;
@@ -146,6 +148,10 @@ fn a_hung_disk_is_told_and_the_answers_come_at_once() {
             ("HUNG_WHILE", mark.to_str().unwrap()),
         ],
     );
+    // Past the control images of the start, no attempt is in the middle of it.
+    wait_for("the control set", || {
+        asked.metric("lazaret_controls_total{result=\"converted\"}") >= 1.0
+    });
     fs::write(&mark, "").unwrap();
     wait_for("all to be missed", || {
         asked.get("/readyz").causes() == ["ledger", "broker", "disk"]
@@ -165,6 +171,7 @@ fn a_hung_disk_is_told_and_the_answers_come_at_once() {
 #[test]
 fn idle_connections_and_readers_that_never_read_keep_nobody_out() {
     let world = World::new();
+    rlimit::increase_nofile_limit(4096).unwrap();
     let (_service, asked) = serve(&world, &[]);
     let idle: Vec<TcpStream> = (0..1000).map(|_| asked.connect()).collect();
     let times = asked.times("/readyz", 100);
@@ -261,12 +268,18 @@ fn a_supervisor_hears_that_it_starts_lives_and_stops() {
     let world = World::new();
     let name = format!("lazaret-test-{}", fastrand::u64(..));
     let heard = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
-    heard.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    let next = || {
+    let (told, says) = mpsc::channel();
+    // From the start: what does not fit into the socket is lost.
+    thread::spawn(move || {
         let mut bytes = [0; 512];
-        let length = heard.recv(&mut bytes).unwrap();
-        String::from_utf8(bytes[..length].to_vec()).unwrap()
-    };
+        while let Ok(length) = heard.recv(&mut bytes) {
+            let said = String::from_utf8(bytes[..length].to_vec()).unwrap();
+            if told.send(said).is_err() {
+                return;
+            }
+        }
+    });
+    let next = || says.recv_timeout(Duration::from_secs(60)).unwrap();
     let socket = format!("@{name}");
     // Without a listener: whoever supervises needs none.
     let service = world.serve(&[("NOTIFY_SOCKET", &socket), ("WATCHDOG_USEC", "1000000")]);
