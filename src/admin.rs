@@ -1,4 +1,4 @@
-//! The listener: health and metrics over HTTP, and the supervisor's watchdog.
+//! The listener: health, metrics and the operators' pages over HTTP, and the supervisor's watchdog.
 //!
 //! In: [`Vitals`]. Out: answers. It has a thread and a runtime of its own and reads memory only, so that it answers while the worker's threads,
 //! the ledger, the broker and the disk hang. Nothing is logged here: whoever reads the log may hang, too.
@@ -8,16 +8,18 @@ mod door;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::AdminAddress;
+use crate::desk::{Desk, Proxied};
 use crate::supervisor::Supervisor;
 use crate::vitals::Vitals;
 
@@ -32,12 +34,23 @@ pub struct Admin {
     _until_dropped: oneshot::Sender<()>,
 }
 
+/// The operators' pages.
+#[derive(Debug)]
+pub struct Pages {
+    /// File of the accounts.
+    pub accounts: PathBuf,
+    /// Whether a proxy stands before the listener.
+    pub proxied: Proxied,
+    /// Where pages are made: not on the thread of the listener, for they wait for the ledger.
+    pub runtime: Handle,
+}
+
 /// Whose vitals are shown: those of the worker that is at work.
 #[derive(Debug)]
 pub(crate) struct Shown(Mutex<Arc<Vitals>>);
 
 impl Shown {
-    fn vitals(&self) -> Arc<Vitals> {
+    pub(crate) fn vitals(&self) -> Arc<Vitals> {
         Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -47,7 +60,12 @@ impl Admin {
     ///
     /// # Errors
     /// An address that is taken or not this host's; a process that may have no more threads.
-    pub fn open(address: AdminAddress, supervisor: Arc<Supervisor>, vitals: Arc<Vitals>) -> io::Result<Self> {
+    pub fn open(
+        address: AdminAddress,
+        pages: Option<Pages>,
+        supervisor: Arc<Supervisor>,
+        vitals: Arc<Vitals>,
+    ) -> io::Result<Self> {
         let listener = match address {
             AdminAddress::Off => None,
             AdminAddress::At(address) => Some(listening(address)?),
@@ -57,6 +75,7 @@ impl Admin {
         let (until_dropped, dropped) = oneshot::channel();
         let (started, start) = mpsc::channel();
         let own = Arc::clone(&shown);
+        let desk = pages.map(|pages| Desk::new(pages.accounts, pages.proxied, pages.runtime, Arc::clone(&shown)));
         let live = move || match prepared(listener) {
             Ok((runtime, listener)) => {
                 // Whoever opens it waits for this.
@@ -64,7 +83,7 @@ impl Admin {
                 runtime.block_on(async {
                     tokio::select! {
                         _ = dropped => {}
-                        () = answer(listener, &own) => {}
+                        () = answer(listener, desk.as_ref(), &own) => {}
                         () = tell(&supervisor, &own) => {}
                     }
                 });
@@ -108,9 +127,9 @@ fn prepared(listener: Option<std::net::TcpListener>) -> io::Result<(Runtime, Opt
 }
 
 /// Answers for ever.
-async fn answer(listener: Option<TcpListener>, shown: &Arc<Shown>) {
+async fn answer(listener: Option<TcpListener>, desk: Option<&Arc<Desk>>, shown: &Arc<Shown>) {
     if let Some(listener) = listener {
-        door::keep(listener, answers::router(Arc::clone(shown)), shown).await;
+        door::keep(listener, answers::router(Arc::clone(shown), desk), shown).await;
     }
     std::future::pending().await
 }

@@ -6,6 +6,7 @@ mod broker;
 mod check;
 mod convert;
 mod dead;
+mod desk;
 mod doctor;
 mod health;
 mod place;
@@ -64,6 +65,7 @@ enum Command {
     Check(check::Check),
     Doctor(doctor::Doctor),
     Health(health::Health),
+    Desk(desk::Desk),
     /// Print configuration.
     Config {
         #[command(subcommand)]
@@ -171,6 +173,7 @@ fn run(command: Command) -> Result<Ending, Failure> {
             Command::Check(command) => command.run().await,
             Command::Doctor(command) => command.run().await,
             Command::Health(command) => command.run().await,
+            Command::Desk(command) => command.run().await,
             Command::Config { .. } | Command::Completions { .. } => Ok(Ending::Well),
         }
     })

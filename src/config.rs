@@ -7,6 +7,7 @@ mod address;
 mod amqp;
 mod desk;
 mod environment;
+mod optional;
 mod overlap;
 mod sense;
 
@@ -46,7 +47,7 @@ pub struct Config {
     pub ledger: LedgerAddress,
     /// Where health and metrics are told: `ADDRESS:PORT`, or `off`.
     pub admin: AdminAddress,
-    /// Who may reach that.
+    /// Who may reach that, and the operators' accounts.
     pub desk: DeskConfig,
     /// Named stores: `file:DIR`. `uploads`, `renditions` and `specimens` are always there; further ones may be read from.
     pub stores: BTreeMap<String, StoreAddress>,
@@ -292,6 +293,7 @@ impl Config {
             .chain([ledger])
             .chain(stores)
             .chain(self.amqp.files())
+            .chain(&mut self.desk.accounts)
         {
             // Joining an absolute path gives that path; the components drop every `./` on the way.
             *path = base.join(&*path).components().collect();

@@ -15,6 +15,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::Shown;
+use crate::desk::{self, Desk};
 use crate::health::{Cause, Obstacle};
 use crate::metrics;
 use crate::pipeline::BUILD;
@@ -65,16 +66,28 @@ struct Wrong {
     error: &'static str,
 }
 
-/// Every path of the listener.
-pub(super) fn router(shown: Arc<Shown>) -> Router {
-    Router::new()
+/// Every path of the listener. What is none of health is the desk's, where there is one.
+pub(super) fn router(shown: Arc<Shown>, desk: Option<&Arc<Desk>>) -> Router {
+    let health = Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
-        .route("/metrics", get(all_metrics))
-        .fallback(async || wrong(StatusCode::NOT_FOUND, "there are /livez, /readyz and /metrics"))
+        .route("/metrics", get(all_metrics));
+    let health = match desk {
+        Some(_) => health,
+        None => health.fallback(nothing_here),
+    };
+    let health = health
         .method_not_allowed_fallback(async || wrong(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD are answered"))
         .layer(from_fn(within_bounds))
-        .with_state(shown)
+        .with_state(shown);
+    match desk {
+        Some(desk) => health.merge(desk::router(desk)),
+        None => health,
+    }
+}
+
+async fn nothing_here() -> Response {
+    wrong(StatusCode::NOT_FOUND, "there are /livez, /readyz and /metrics")
 }
 
 async fn livez(State(shown): State<Arc<Shown>>) -> Response {

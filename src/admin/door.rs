@@ -4,10 +4,14 @@
 //! connection until its time is over or a newer one needs its place: nobody can keep others out.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -15,6 +19,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use super::Shown;
+use crate::desk::Peer;
 
 /// Most connections at once; the oldest makes room. Far below the usual limit on descriptors, which children need too.
 const MOST: usize = 128;
@@ -53,9 +58,10 @@ pub(super) async fn keep(listener: TcpListener, router: Router, shown: &Shown) {
             shown.vitals().tally.evicted.one();
         }
         match accepted {
-            Ok((stream, _)) => open
-                .0
-                .push_back(tokio::spawn(serve(stream, router.clone())).abort_handle()),
+            Ok((stream, peer)) => {
+                let served = tokio::spawn(serve(stream, peer, router.clone()));
+                open.0.push_back(served.abort_handle());
+            }
             Err(_) => sleep(PAUSE).await,
         }
     }
@@ -80,12 +86,17 @@ impl Open {
 }
 
 /// One request, one answer. What goes wrong here is the other side's doing.
-async fn serve(stream: TcpStream, router: Router) {
+async fn serve(stream: TcpStream, peer: SocketAddr, router: Router) {
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        router.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS)
         .keep_alive(false)
         .max_buf_size(REQUEST)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), service);
     let _ = timeout(LIFE, connection).await;
 }

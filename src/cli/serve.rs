@@ -101,6 +101,9 @@ impl Serve {
         if config.log != generation.config.log {
             tracing::warn!("[log] takes effect at the next start");
         }
+        if config.desk != generation.config.desk && config.admin == generation.config.admin {
+            tracing::warn!("[desk] takes effect at the next start, or with another admin");
+        }
         let next = generation.successor(config, supervisor).await?;
         match timeout(BROKER_ANSWERS, next.broker.reached()).await {
             Ok(()) => Ok(next),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AmqpAddress, BrokerAddress, Config, ManagementAddress, Tls};
+use super::{AmqpAddress, BrokerAddress, Config, ManagementAddress, Tls, optional};
 
 /// How RabbitMQ is spoken to. Empty paths and addresses are none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,27 +124,4 @@ fn tls_without_tls(config: &Config) -> Option<String> {
     };
     let off = broker.tls() == Tls::Off && amqp.management(broker).tls() == Tls::Off;
     off.then(|| format!("amqp.{key} is given, but {broker} is not encrypted; write amqps://, or drop amqp.{key}"))
-}
-
-/// An empty text is none.
-mod optional {
-    use serde::de::value::{Error, StringDeserializer};
-    use serde::de::{Deserializer, Error as _, IntoDeserializer};
-    use serde::{Deserialize, Serialize, Serializer};
-
-    pub(super) fn serialize<T: Serialize, S: Serializer>(value: &Option<T>, to: S) -> Result<S::Ok, S::Error> {
-        match value {
-            Some(value) => value.serialize(to),
-            None => to.serialize_str(""),
-        }
-    }
-
-    pub(super) fn deserialize<'a, T: Deserialize<'a>, D: Deserializer<'a>>(from: D) -> Result<Option<T>, D::Error> {
-        let text = String::deserialize(from)?;
-        if text.is_empty() {
-            return Ok(None);
-        }
-        let text: StringDeserializer<Error> = text.into_deserializer();
-        T::deserialize(text).map(Some).map_err(D::Error::custom)
-    }
 }

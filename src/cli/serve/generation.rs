@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+
 use super::super::place::{open_sources, prove, sandbox, sign_on};
 use super::super::{Failure, broker};
-use crate::admin::Admin;
+use crate::admin::{Admin, Pages};
 use crate::admission::Budget;
 use crate::broker::Broker;
-use crate::config::Config;
+use crate::config::{Config, Exposure};
+use crate::desk::{Accounts, Proxied};
 use crate::pipeline::{Sources, Worker};
 use crate::service::{Parts, Service};
 use crate::supervisor::Supervisor;
@@ -106,7 +109,8 @@ impl Generation {
 
 /// The listener of a configuration.
 fn listen(config: &Config, supervisor: &Arc<Supervisor>, vitals: &Arc<Vitals>) -> Result<Arc<Admin>, Failure> {
-    let admin = Admin::open(config.admin, Arc::clone(supervisor), Arc::clone(vitals)).map_err(|error| {
+    let pages = pages(config)?;
+    let admin = Admin::open(config.admin, pages, Arc::clone(supervisor), Arc::clone(vitals)).map_err(|error| {
         Failure::Other(format!(
             "admin: {}: {error}; give each worker of a host an address of its own, or \"off\"",
             config.admin
@@ -117,4 +121,24 @@ fn listen(config: &Config, supervisor: &Arc<Supervisor>, vitals: &Arc<Vitals>) -
         None => tracing::info!("not listening: admin is off"),
     }
     Ok(Arc::new(admin))
+}
+
+/// The operators' pages, where the configuration has accounts. A file that is not there yet lets nobody in; one that is wrong is an error.
+fn pages(config: &Config) -> Result<Option<Pages>, Failure> {
+    let Some(file) = &config.desk.accounts else {
+        return Ok(None);
+    };
+    if file.exists() {
+        Accounts::read(file).map_err(Failure::other)?;
+    } else {
+        tracing::warn!(file = %file.display(), "nobody has an account; `lazaret desk add` makes one");
+    }
+    Ok(Some(Pages {
+        accounts: file.clone(),
+        proxied: match config.desk.exposure {
+            Exposure::Proxy => Proxied::Yes,
+            Exposure::Loopback | Exposure::Plain => Proxied::No,
+        },
+        runtime: Handle::current(),
+    }))
 }

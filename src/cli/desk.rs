@@ -1,0 +1,141 @@
+//! `lazaret desk`: who may come to the operators' desk.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+
+use super::{Ending, Failure, show};
+use crate::config::Config;
+use crate::desk::{Accounts, PASSWORD, Role, Secret};
+
+/// Who may come to the operators' desk: people with passwords, programs with tokens.
+///
+/// They are in the file that desk.accounts of the configuration names, which is made where it is missing, and which a worker reads again when it
+/// changes: whoever is removed is out within two seconds.
+#[derive(Debug, Args)]
+pub struct Desk {
+    #[command(subcommand)]
+    what: What,
+    /// The worker's configuration.
+    #[arg(long, value_name = "FILE", env = "LAZARET_CONFIG", global = true)]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Add a person, or give one another password and role. Prints the password, which is kept nowhere.
+    Add {
+        /// Name, as audit trails will have it.
+        name: String,
+        /// What they may do.
+        #[arg(long, value_enum, default_value = "viewer")]
+        role: Role,
+        /// Read the password from standard input instead of making one.
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Issue a token for a program, in place of the one with that name. Prints it; it is kept nowhere.
+    Token {
+        /// Name, as audit trails will have it.
+        name: String,
+        /// What it may do.
+        #[arg(long, value_enum, default_value = "viewer")]
+        role: Role,
+    },
+    /// Remove a person or a token: its sessions end.
+    Remove {
+        /// Whom.
+        name: String,
+    },
+    /// Everybody, with roles.
+    List,
+}
+
+impl Desk {
+    pub(super) async fn run(self) -> Result<Ending, Failure> {
+        let file = self.file()?;
+        let mut accounts = match file.exists() {
+            true => Accounts::read(&file).map_err(Failure::other)?,
+            false => Accounts::default(),
+        };
+        match self.what {
+            What::Add {
+                name,
+                role,
+                password_stdin,
+            } => add(&mut accounts, &file, &name, role, password_stdin),
+            What::Token { name, role } => {
+                let token = accounts.issue(&name, role).map_err(usage)?;
+                accounts.write(&file).map_err(Failure::other)?;
+                show::line(&token.shown())?;
+                Ok(Ending::Well)
+            }
+            What::Remove { name } => {
+                let person = accounts.accounts.remove(&name).is_some();
+                let program = accounts.tokens.remove(&name).is_some();
+                if !person && !program {
+                    return Err(Failure::Other(format!("{}: has no {name}", file.display())));
+                }
+                accounts.write(&file).map_err(Failure::other)?;
+                Ok(Ending::Well)
+            }
+            What::List => list(&accounts),
+        }
+    }
+
+    fn file(&self) -> Result<PathBuf, Failure> {
+        let config = match &self.config {
+            Some(file) => Config::load(file)?,
+            None => Config::of_environment()?,
+        };
+        config.desk.accounts.ok_or_else(|| {
+            let words = "the configuration names no file of accounts; set desk.accounts to one";
+            Failure::Usage(words.to_owned())
+        })
+    }
+}
+
+fn add(accounts: &mut Accounts, file: &Path, name: &str, role: Role, password_stdin: bool) -> Result<Ending, Failure> {
+    let made = match password_stdin {
+        true => None,
+        false => Some(Secret::new().map_err(Failure::other)?),
+    };
+    let password = match &made {
+        Some(made) => made.shown().to_owned(),
+        None => read_password()?,
+    };
+    accounts.set(name, role, &password).map_err(usage)?;
+    accounts.write(file).map_err(Failure::other)?;
+    if let Some(made) = made {
+        show::line(&made.shown())?;
+    }
+    Ok(Ending::Well)
+}
+
+/// The first line of standard input; never more than a password can have.
+fn read_password() -> Result<String, Failure> {
+    let mut text = String::new();
+    let most = *PASSWORD.end() as u64 + 3;
+    io::stdin()
+        .take(most)
+        .read_to_string(&mut text)
+        .map_err(Failure::other)?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+fn list(accounts: &Accounts) -> Result<Ending, Failure> {
+    let mut table = show::table(&["name", "kind", "role"]);
+    for (name, account) in &accounts.accounts {
+        table.add_row([name.as_str(), "person", account.role.word()]);
+    }
+    for (name, token) in &accounts.tokens {
+        table.add_row([name.as_str(), "token", token.role.word()]);
+    }
+    show::print(&table)?;
+    Ok(Ending::Well)
+}
+
+fn usage(error: crate::desk::AccountsError) -> Failure {
+    Failure::Usage(error.to_string())
+}

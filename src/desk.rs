@@ -1,0 +1,176 @@
+//! The operators' desk: pages on the worker's listener.
+//!
+//! In: requests from browsers, at worst from hostile ones. Out: pages, rendered here, that work without JavaScript and have none inline. What a file or
+//! a tenant brought is text: the templates escape it. Pages run on the worker's runtime, not on that of the health answers: whatever they wait
+//! for, health does not.
+
+mod account;
+mod entrance;
+mod form;
+mod frame;
+mod overview;
+mod secret;
+mod session;
+mod throttle;
+mod visitor;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+pub use account::{Account, Accounts, AccountsError, PASSWORD, Role, Token};
+pub use secret::Secret;
+pub(crate) use visitor::Peer;
+
+use crate::admin::Shown;
+use crate::clock::Stopwatch;
+use session::Sessions;
+use throttle::Throttle;
+
+/// Longest time that a page takes.
+const LONGEST: Duration = Duration::from_secs(10);
+/// Most bytes of a form.
+const FORM: usize = 64 << 10;
+/// How old the accounts may be that a request is judged by.
+const FRESH: Duration = Duration::from_secs(2);
+/// Passwords that are hashed at once: each takes 19 MiB and a processor.
+const HASHED_AT_ONCE: usize = 2;
+
+/// Style of all pages.
+const STYLE: &str = include_str!("../assets/desk/style.css");
+/// What pages may load: their style. No script, no frame, no form that leads elsewhere.
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Who may come, who is there, and what is shown.
+pub(crate) struct Desk {
+    file: PathBuf,
+    proxied: Proxied,
+    runtime: Handle,
+    shown: Arc<Shown>,
+    clock: Stopwatch,
+    accounts: Mutex<Option<(Duration, Arc<Accounts>)>>,
+    sessions: Mutex<Sessions>,
+    throttle: Mutex<Throttle>,
+    hashing: Semaphore,
+}
+
+/// Whether a proxy with TLS stands before the listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proxied {
+    /// It does: what it says of its clients is believed.
+    Yes,
+    /// Browsers of this host come by themselves.
+    No,
+}
+
+impl Desk {
+    /// A desk with the accounts of this file, whose pages run on this runtime.
+    pub(crate) fn new(file: PathBuf, proxied: Proxied, runtime: Handle, shown: Arc<Shown>) -> Arc<Self> {
+        Arc::new(Self {
+            file,
+            proxied,
+            runtime,
+            shown,
+            clock: Stopwatch::start(),
+            accounts: Mutex::default(),
+            sessions: Mutex::default(),
+            throttle: Mutex::default(),
+            hashing: Semaphore::new(HASHED_AT_ONCE),
+        })
+    }
+
+    /// The accounts, at most two seconds old: whoever is removed from the file is out.
+    async fn accounts(&self) -> Result<Arc<Accounts>, AccountsError> {
+        let now = self.clock.elapsed();
+        if let Some((read, accounts)) = &*locked(&self.accounts)
+            && now.saturating_sub(*read) < FRESH
+        {
+            return Ok(Arc::clone(accounts));
+        }
+        let file = self.file.clone();
+        let read = tokio::task::spawn_blocking(move || Accounts::read(&file)).await;
+        let accounts =
+            Arc::new(read.unwrap_or_else(|panic| {
+                Err(AccountsError::Refused(format!("the accounts cannot be read: {panic}")))
+            })?);
+        *locked(&self.accounts) = Some((now, Arc::clone(&accounts)));
+        Ok(accounts)
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        locked(&self.sessions)
+    }
+
+    fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        locked(&self.throttle)
+    }
+}
+
+/// Every page.
+pub(crate) fn router(desk: &Arc<Desk>) -> Router {
+    Router::new()
+        .route("/", get(overview::page))
+        .route("/login", get(entrance::page).post(entrance::log_in))
+        .route("/logout", axum::routing::post(entrance::log_out))
+        .route("/style.css", get(style))
+        .fallback(frame::nothing_here)
+        .layer(DefaultBodyLimit::max(FORM))
+        .layer(from_fn_with_state(Arc::clone(desk), elsewhere))
+        .layer(from_fn(as_a_page))
+        .with_state(Arc::clone(desk))
+}
+
+async fn style() -> Response {
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE).into_response()
+}
+
+/// Runs the handlers on the worker's runtime, and for so long.
+async fn elsewhere(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
+    let page = desk.runtime.spawn(next.run(request));
+    let abort = page.abort_handle();
+    match timeout(LONGEST, page).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => frame::plain(StatusCode::INTERNAL_SERVER_ERROR, "This page failed. The log has more."),
+        Err(_) => {
+            abort.abort();
+            frame::plain(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "This page takes too long: what it asks does not answer.",
+            )
+        }
+    }
+}
+
+/// Headers that keep a browser from making more of a page than it is.
+async fn as_a_page(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        // `no-referrer` would make browsers hide the origin of forms, which is looked at.
+        (header::REFERRER_POLICY, "same-origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
+    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
+    response
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

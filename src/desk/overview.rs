@@ -1,0 +1,168 @@
+//! The overview: how this worker is, from its memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::Response;
+use bytesize::ByteSize;
+use maud::{Markup, html};
+
+use super::visitor::Visitor;
+use super::{Desk, frame};
+use crate::pipeline::BUILD;
+use crate::verdict::Status;
+use crate::vitals::{Ran, Vitals};
+
+pub(super) async fn page(State(desk): State<Arc<Desk>>, visitor: Visitor) -> Response {
+    let vitals = desk.shown.vitals();
+    let content = html! {
+        (state(&vitals))
+        (parts(&vitals))
+        (work(&vitals))
+        (counts(&vitals))
+    };
+    frame::page(&visitor, "/", "Overview", &content)
+}
+
+fn state(vitals: &Vitals) -> Markup {
+    let obstacles = vitals.facts().obstacles();
+    html! {
+        section aria-labelledby="state" {
+            h2 #state { "This worker" }
+            @if obstacles.is_empty() {
+                p .well { "Takes work." }
+            } @else {
+                p .wrong { "Takes no work:" }
+                ul {
+                    @for obstacle in &obstacles {
+                        li { strong { (obstacle.cause.word()) } ": " (obstacle.why) }
+                    }
+                }
+            }
+            p { "Build " (BUILD) ", up for " (span(vitals.tally.clock.elapsed())) "." }
+        }
+    }
+}
+
+fn parts(vitals: &Vitals) -> Markup {
+    html! {
+        section aria-labelledby="parts" {
+            h2 #parts { "What it depends on" }
+            table {
+                thead { tr { th scope="col" { "part" } th scope="col" { "answered" } th scope="col" { "took" } th scope="col" { "failures" } } }
+                tbody {
+                    @for (cause, pulse) in vitals.pulses() {
+                        @let sign = pulse.sign();
+                        tr {
+                            th scope="row" { (cause.word()) }
+                            td { @match sign.answered_ago { Some(ago) => { (span(ago)) " ago" } None => "not yet" } }
+                            td { (sign.took.as_millis()) " ms" }
+                            td { (pulse.failures()) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn work(vitals: &Vitals) -> Markup {
+    let (copied, queues) = (vitals.gauges.copied(), vitals.gauges.queues());
+    let used = copied.budget_bytes - copied.budget_free_bytes.min(copied.budget_bytes);
+    let rows = [
+        (
+            "attempts that run",
+            format!("{} of {}", vitals.gauges.in_flight(), copied.slots),
+        ),
+        (
+            "jobs in hand",
+            format!("{}, {} of them not begun", copied.in_hand, copied.waiting),
+        ),
+        (
+            "jobs that wait in the ledger",
+            vitals.gauges.kept_by_ledger().to_string(),
+        ),
+        ("verdicts the ledger has not taken", copied.unsettled.to_string()),
+        (
+            "memory budget",
+            format!("{} of {}", ByteSize(used), ByteSize(copied.budget_bytes)),
+        ),
+    ];
+    html! {
+        section aria-labelledby="work" {
+            h2 #work { "Work" }
+            table {
+                tbody {
+                    @for (name, value) in &rows {
+                        tr { th scope="row" { (name) } td { (value) } }
+                    }
+                    @for (queue, depth) in queues.iter() {
+                        tr { th scope="row" { "queue " (queue) } td { (depth) } }
+                    }
+                    @for (tenant, jobs) in &copied.tenants {
+                        tr { th scope="row" { "tenant " (tenant) } td { (jobs) " in hand" } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn counts(vitals: &Vitals) -> Markup {
+    let of = |status: Status| -> [u64; 2] {
+        [Ran::Now, Ran::Before].map(|ran| {
+            let jobs = vitals.tally.jobs();
+            let jobs = jobs.filter(|(reason, now, _)| {
+                *now == ran && reason.map_or(Status::Converted, |reason| reason.status()) == status
+            });
+            jobs.map(|(_, _, count)| count).sum()
+        })
+    };
+    let statuses = [
+        Status::Converted,
+        Status::Rejected,
+        Status::Quarantined,
+        Status::Refused,
+        Status::Failed,
+    ];
+    html! {
+        section aria-labelledby="jobs" {
+            h2 #jobs { "Jobs since it started" }
+            table {
+                thead { tr { th scope="col" { "status" } th scope="col" { "ended" } th scope="col" { "known before" } } }
+                tbody {
+                    @for status in statuses {
+                        @let [now, before] = of(status);
+                        tr { th scope="row" { (status.word()) } td { (now) } td { (before) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A time in its two largest units.
+fn span(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60) {
+        (0, 0, 0, seconds) => format!("{seconds} s"),
+        (0, 0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (0, hours, minutes, _) => format!("{hours} h {minutes} min"),
+        (days, hours, ..) => format!("{days} d {hours} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_in_two_units() {
+        let told = |seconds| span(Duration::from_secs(seconds));
+        assert_eq!(
+            [told(0), told(59), told(61), told(3661), told(90_061)],
+            ["0 s", "59 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]
+        );
+    }
+}

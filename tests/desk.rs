@@ -1,0 +1,18 @@
+//! The operators' desk as browsers meet it, honest ones and others.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
+#[allow(dead_code, reason = "the world and the questions serve several suites")]
+mod desk {
+    #[path = "../cli/asked.rs"]
+    mod asked;
+    mod browser;
+    mod entrance;
+    mod hostile;
+    #[path = "../cli/world.rs"]
+    mod world;
+}
