@@ -9,7 +9,7 @@ mod door;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::AdminAddress;
 use crate::desk::{Desk, Proxied};
+use crate::ledger::Ledger;
 use crate::supervisor::Supervisor;
 use crate::vitals::Vitals;
 
@@ -45,13 +46,35 @@ pub struct Pages {
     pub runtime: Handle,
 }
 
-/// Whose vitals are shown: those of the worker that is at work.
+/// Whose vitals are shown, and whose ledger is asked: those of the worker that is at work.
 #[derive(Debug)]
-pub(crate) struct Shown(Mutex<Arc<Vitals>>);
+pub(crate) struct Shown(Mutex<(Arc<Vitals>, Option<Work>)>);
+
+/// What pages ask and act on.
+#[derive(Clone)]
+pub struct Work {
+    /// The fleet's memory.
+    pub ledger: Arc<dyn Ledger>,
+}
+
+impl std::fmt::Debug for Work {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Work")
+    }
+}
 
 impl Shown {
     pub(crate) fn vitals(&self) -> Arc<Vitals> {
-        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.lock().0)
+    }
+
+    /// Nothing before the worker has opened its ledger.
+    pub(crate) fn work(&self) -> Option<Work> {
+        self.lock().1.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (Arc<Vitals>, Option<Work>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -71,7 +94,7 @@ impl Admin {
             AdminAddress::At(address) => Some(listening(address)?),
         };
         let address = listener.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
-        let shown = Arc::new(Shown(Mutex::new(vitals)));
+        let shown = Arc::new(Shown(Mutex::new((vitals, None))));
         let (until_dropped, dropped) = oneshot::channel();
         let (started, start) = mpsc::channel();
         let own = Arc::clone(&shown);
@@ -99,9 +122,9 @@ impl Admin {
         })
     }
 
-    /// Shows these vitals from now on: another worker is at work.
-    pub fn show(&self, vitals: &Arc<Vitals>) {
-        *self.shown.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(vitals);
+    /// Shows these vitals from now on, and asks this ledger: another worker is at work.
+    pub fn show(&self, vitals: &Arc<Vitals>, work: Work) {
+        *self.shown.lock() = (Arc::clone(vitals), Some(work));
     }
 
     /// Where it listens, if it does.

@@ -6,9 +6,11 @@
 
 mod account;
 mod entrance;
+mod entry;
 mod form;
 mod frame;
 mod overview;
+mod quarantine;
 mod secret;
 mod session;
 mod throttle;
@@ -123,6 +125,9 @@ pub(crate) fn router(desk: &Arc<Desk>) -> Router {
         .route("/", get(overview::page))
         .route("/login", get(entrance::page).post(entrance::log_in))
         .route("/logout", axum::routing::post(entrance::log_out))
+        .route("/quarantine", get(quarantine::page))
+        .route("/quarantine/{digest}", get(entry::page))
+        .route("/quarantine/{digest}/{action}", axum::routing::post(entry::decide))
         .route("/style.css", get(style))
         .fallback(frame::nothing_here)
         .layer(DefaultBodyLimit::max(FORM))

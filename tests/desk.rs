@@ -13,6 +13,7 @@ mod desk {
     mod browser;
     mod entrance;
     mod hostile;
+    mod quarantine;
     #[path = "../cli/world.rs"]
     mod world;
 }

@@ -7,7 +7,7 @@ use maud::{DOCTYPE, Markup, html};
 use super::visitor::Visitor;
 
 /// Pages of the navigation.
-const PAGES: [(&str, &str); 1] = [("/", "Overview")];
+const PAGES: [(&str, &str); 2] = [("/", "Overview"), ("/quarantine", "Quarantine")];
 
 /// A page for somebody who is logged in.
 pub(super) fn page(visitor: &Visitor, path: &str, title: &str, content: &Markup) -> Response {

@@ -63,7 +63,11 @@ fn a_wrong_password_is_refused_and_after_some_the_next_try_waits() {
             other => panic!("{other}: {}", answer.body),
         }
     };
-    assert!(tries > 5 && waits.head.contains("retry-after: "), "{tries}: {}", waits.head);
+    assert!(
+        tries > 5 && waits.head.contains("retry-after: "),
+        "{tries}: {}",
+        waits.head
+    );
     assert!(desk.log().contains("refused at the desk"));
     // It is over after a moment, and the right password comes in.
     wait_for("the wait to be over", || browser.log_in("olga", PASSWORD).status == 303);

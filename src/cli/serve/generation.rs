@@ -6,7 +6,7 @@ use tokio::runtime::Handle;
 
 use super::super::place::{open_sources, prove, sandbox, sign_on};
 use super::super::{Failure, broker};
-use crate::admin::{Admin, Pages};
+use crate::admin::{Admin, Pages, Work};
 use crate::admission::Budget;
 use crate::broker::Broker;
 use crate::config::{Config, Exposure};
@@ -90,7 +90,10 @@ impl Generation {
 
     /// Takes jobs until `stop`, then drains.
     pub(super) async fn run(&self, stop: impl Future<Output = ()>, stop_now: impl Future<Output = ()>) {
-        self.admin.show(&self.worker.vitals);
+        let work = Work {
+            ledger: Arc::clone(&self.worker.ledger),
+        };
+        self.admin.show(&self.worker.vitals, work);
         self.service.run(stop, stop_now, self.config.worker.drain).await;
     }
 
