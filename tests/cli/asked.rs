@@ -14,6 +14,8 @@ pub struct Answer {
     pub status: u16,
     /// In lower case, for looking things up.
     pub head: String,
+    #[allow(dead_code, reason = "cookies are read from it, in the suite of the desk alone")]
+    pub head_as_it_came: String,
     pub body: String,
 }
 
@@ -52,6 +54,7 @@ impl Asked {
         Answer {
             status: status.unwrap_or_else(|| panic!("{text:?}")),
             head: head.to_lowercase(),
+            head_as_it_came: head.to_owned(),
             body: body.to_owned(),
         }
     }
