@@ -1,5 +1,5 @@
 # Two commands: `make demo` runs the main job, `make test` installs what tests need and passes them.
-.PHONY: demo test lint bench bench-photos bench-hostile deny need need-tests need-corpus clean
+.PHONY: demo test lint bench bench-photos bench-hostile simulate deny need need-tests need-corpus clean
 
 CARGO ?= cargo
 
@@ -31,6 +31,10 @@ bench-photos: need
 bench-hostile: need
 	$(CARGO) bench --locked --bench hostile
 	benches/hostile/peers.py $(if $(PATIENCE),--patience $(PATIENCE)) $(WITH)
+
+# Every state of the ledger's protocol in small fleets, and thousands of random runs beside the real ledger.
+simulate: need
+	LAZARET_SIMULATION=long $(CARGO) test --locked --test simulation -- --nocapture
 
 # What came in with a dependency: licences, banned crates, sources. Installs cargo-deny where it is missing.
 deny:

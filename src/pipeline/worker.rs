@@ -178,10 +178,14 @@ impl Worker {
         self.write_unsettled().await
     }
 
-    /// Ends this worker in order. Attempts that could not be settled until now are released.
+    /// Ends this worker in order. With an attempt in the air that was not seen to end, the lease is left to run out: whoever finds it
+    /// then runs its upload alone.
     pub async fn sign_off(&self) -> Result<(), LedgerError> {
         self.write_unsettled().await?;
-        self.ledger.sign_off(&self.id).await?;
+        match self.in_the_air() {
+            0 => self.ledger.sign_off(&self.id).await?,
+            attempts => tracing::error!(attempts, "not signed off: still in the air"),
+        }
         self.ledger.close().await;
         Ok(())
     }
