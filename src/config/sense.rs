@@ -117,6 +117,7 @@ fn out_of_bounds(config: &Config) -> Option<String> {
         ("limits.scans", limits.scans),
         ("limits.directories", limits.directories),
         ("limits.strips", limits.strips),
+        ("limits.avif_pixels", limits.avif_pixels),
     ];
     let sizes = [
         ("limits.input", limits.input),

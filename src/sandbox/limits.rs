@@ -3,12 +3,15 @@
 //! Ceilings come from the configuration and are enforced by the kernel; grants are fitted to what an upload's headers declare and
 //! are enforced by the child's allocator and by the supervisor.
 
+mod avif;
+
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
-use crate::format::{Format, Formats};
+use crate::format::Formats;
+use crate::recipe::work::{Upload, decoding_cost};
 use crate::recipe::{Recipe, Rendition};
 use crate::sandbox::protocol::Declaration;
 use crate::verdict::{Exceeded, Reason, Refusal};
@@ -46,6 +49,8 @@ pub struct Limits {
     pub directories: u64,
     /// Most strips or tiles of a TIFF.
     pub strips: u64,
+    /// Most pixels of an AVIF rendition.
+    pub avif_pixels: u64,
     /// Most bytes of an SVG, inflated.
     #[serde(with = "exact")]
     pub svg: ByteSize,
@@ -93,6 +98,7 @@ impl Default for Limits {
             inflated_metadata: ByteSize::mib(1),
             directories: 64,
             strips: 100_000,
+            avif_pixels: 12_500_000,
             svg: ByteSize::mib(8),
             elements: 50_000,
             nesting: 64,
@@ -175,6 +181,7 @@ impl Limits {
             let problem = format_args!("renditions[{index}].{problem}");
             return Err(Refusal::new(Reason::InvalidJob, problem));
         }
+        self.check_avif(recipe, declared.format, (declared.width, declared.height))?;
         let memory = declared.memory_bytes.max(MEMORY_FLOOR.as_u64());
         if memory > self.memory.as_u64() {
             return Err(Refusal::over(
@@ -187,12 +194,17 @@ impl Limits {
         let work = work(declared, recipe);
         let per_megapixel = self.cpu_per_megapixel.as_micros() as u64;
         let cpu = self.cpu_base + Duration::from_micros(work.saturating_mul(per_megapixel) / 1_000_000);
-        // An honest animation that takes longer than any grant would be convicted.
-        let moves = |rendition: &Rendition| rendition.moves(declared.format, declared.frames);
-        if cpu > self.cpu && recipe.renditions().iter().any(moves) {
+        // An honest animation, or AVIF, that takes longer than any grant would be convicted.
+        if cpu > self.cpu {
             let allowed = self.cpu.saturating_sub(self.cpu_base).as_micros() as u64;
             let allowed = allowed.saturating_mul(1_000_000) / per_megapixel.max(1);
-            return Err(Refusal::over(Reason::TooComplex, "animation_work", work, allowed));
+            let any = |is: &dyn Fn(&Rendition) -> bool| recipe.renditions().iter().any(is);
+            if any(&|rendition| rendition.moves(declared.format, declared.frames)) {
+                return Err(Refusal::over(Reason::TooComplex, "animation_work", work, allowed));
+            }
+            if any(&|rendition| avif::is_avif(rendition, declared.format)) {
+                return Err(avif::too_much(work, allowed));
+            }
         }
         Ok(self.timed(memory, cpu.min(self.cpu)))
     }
@@ -226,16 +238,13 @@ fn work(declared: &Declaration, recipe: &Recipe) -> u64 {
     let decoding = pixels
         .saturating_mul(decoding_cost(declared.format))
         .max(declared.decode_work);
-    decoding.saturating_add(recipe.work(declared.format, declared.frames, declared.width, declared.height))
-}
-
-/// What decoding a pixel costs beside one of a JPEG (60 ns). Measured: JPEG XL 75 to 373 ns, AVIF 25 to 201 ns without assembler.
-fn decoding_cost(format: Format) -> u64 {
-    match format {
-        Format::Jxl => 10,
-        Format::Avif => 5,
-        _ => 1,
-    }
+    let upload = Upload {
+        format: declared.format,
+        frames: declared.frames,
+        size: (declared.width, declared.height),
+        channels: declared.channels,
+    };
+    decoding.saturating_add(recipe.work(&upload))
 }
 
 /// Sizes to the byte. [`ByteSize`] itself writes one decimal, so that a child would be held to 1.2 GiB where 1200 MiB are meant.
@@ -277,14 +286,16 @@ pub(crate) mod exact {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::Format;
     use crate::recipe::{Animation, Crop, Target, geometry::Length};
 
-    fn declared(width: u32, height: u32) -> Declaration {
+    pub(super) fn declared(width: u32, height: u32) -> Declaration {
         Declaration {
             format: Format::Jpeg,
             width,
             height,
             frames: 1,
+            channels: 3,
             memory_bytes: 1 << 20,
             decode_work: 0,
         }
