@@ -1,5 +1,5 @@
 # Two commands: `make demo` runs the main job, `make test` installs what tests need and passes them.
-.PHONY: demo test lint bench bench-photos bench-hostile simulate deny need need-tests need-corpus clean
+.PHONY: demo test lint bench bench-photos bench-hostile simulate fuzz deny need need-tests need-corpus clean
 
 CARGO ?= cargo
 
@@ -35,6 +35,11 @@ bench-hostile: need
 # Every state of the ledger's protocol in small fleets, and thousands of random runs beside the real ledger.
 simulate: need
 	LAZARET_SIMULATION=long $(CARGO) test --locked --test simulation -- --nocapture
+
+# Untrusted bytes for every reader, by libFuzzer, which is C++: MINUTES for all targets together, TARGETS="job packet …" for some of them.
+fuzz: need
+	@command -v c++ >/dev/null || { sudo=$$(command -v sudo || true); $$sudo apt-get update && $$sudo apt-get install -y --no-install-recommends g++; }
+	fuzz/run $(or $(MINUTES),30) $(TARGETS)
 
 # What came in with a dependency: licences, banned crates, sources. Installs cargo-deny where it is missing.
 deny:
