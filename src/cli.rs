@@ -7,6 +7,7 @@ mod check;
 mod convert;
 mod dead;
 mod doctor;
+mod health;
 mod place;
 mod quarantine;
 mod recipe;
@@ -62,6 +63,7 @@ enum Command {
     Topology(topology::TopologyCommand),
     Check(check::Check),
     Doctor(doctor::Doctor),
+    Health(health::Health),
     /// Print configuration.
     Config {
         #[command(subcommand)]
@@ -168,6 +170,7 @@ fn run(command: Command) -> Result<Ending, Failure> {
             Command::Topology(command) => command.run().await,
             Command::Check(command) => command.run().await,
             Command::Doctor(command) => command.run().await,
+            Command::Health(command) => command.run().await,
             Command::Config { .. } | Command::Completions { .. } => Ok(Ending::Well),
         }
     })

@@ -5,6 +5,7 @@
 
 mod address;
 mod amqp;
+mod desk;
 mod environment;
 mod overlap;
 mod sense;
@@ -15,8 +16,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use address::{Address, AmqpAddress, BrokerAddress, LedgerAddress, ManagementAddress, StoreAddress, Tls};
+pub use address::{
+    Address, AdminAddress, AmqpAddress, BrokerAddress, LedgerAddress, ManagementAddress, StoreAddress, Tls,
+};
 pub use amqp::AmqpConfig;
+pub use desk::{DeskConfig, Exposure};
 
 use crate::recipe::{Fit, Recipe, Rendition, Target};
 use crate::sandbox::layers::Policy;
@@ -40,6 +44,10 @@ pub struct Config {
     pub amqp: AmqpConfig,
     /// The fleet's memory: `sqlite:FILE`.
     pub ledger: LedgerAddress,
+    /// Where health and metrics are told: `ADDRESS:PORT`, or `off`.
+    pub admin: AdminAddress,
+    /// Who may reach that.
+    pub desk: DeskConfig,
     /// Named stores: `file:DIR`. `uploads`, `renditions` and `specimens` are always there; further ones may be read from.
     pub stores: BTreeMap<String, StoreAddress>,
     /// Recipes by name.
@@ -154,6 +162,8 @@ impl Default for Config {
             broker: BrokerAddress::Spool(PathBuf::from("./spool")),
             amqp: AmqpConfig::default(),
             ledger: LedgerAddress::Sqlite(PathBuf::from("./ledger.sqlite")),
+            admin: AdminAddress::default(),
+            desk: DeskConfig::default(),
             stores: ["uploads", "renditions", "specimens"]
                 .map(|name| (name.to_owned(), store(&format!("./{name}"))))
                 .into(),

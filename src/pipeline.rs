@@ -14,6 +14,7 @@ use std::sync::Arc;
 use crate::blame::{self, Control, Judgement};
 use crate::digest::Digest;
 use crate::fetch::{FetchError, Upload, fetch};
+use crate::health::Cause;
 use crate::job::Job;
 use crate::ledger::{Attempt, Claim, Claimed, Ending, LedgerError, Looks, Settled};
 use crate::sandbox::limits::Ceiling;
@@ -23,7 +24,7 @@ use crate::sandbox::{Attempted, Watch};
 use crate::store::Access;
 use crate::verdict::{Notes, Reason, Report, Stored};
 
-pub use worker::{BUILD, Readiness, Setup, SetupError, Sources, Stores, Worker, any_epoch};
+pub use worker::{BUILD, Setup, SetupError, Sources, Stores, Worker, any_epoch};
 
 use worker::Seat;
 
@@ -206,6 +207,7 @@ impl Worker {
         ceiling: Option<Ceiling>,
         _seat: Seat,
     ) -> Result<Step, Retry> {
+        let _running = self.vitals.gauges.begin_attempt();
         let recorded = tokio::task::block_in_place(|| self.flights.begin(attempt.id, &upload.digest));
         let run = async {
             recorded?;
@@ -244,6 +246,7 @@ impl Worker {
         };
         let settled = self.settle_attempt(ending.clone()).await?;
         evidence::log(job, upload, &ending, &settled);
+        self.vitals.tally.attempt_ended(&ending, &settled);
 
         match settled {
             Settled::Judged(Judgement::Clear) => Ok(self.ended(report::converted(self, job, &ending, &upload.digest))),
@@ -252,8 +255,9 @@ impl Worker {
             }
             Settled::Judged(Judgement::Strike(reason)) => Err(Retry::Strike(reason)),
             Settled::Judged(Judgement::SickHost) => {
-                self.readiness
-                    .not_ready("the control image does not convert on this host");
+                self.vitals
+                    .readiness
+                    .not_ready(Cause::Host, "the control image does not convert on this host");
                 Err(Retry::Attempt("this host is sick".to_owned()))
             }
             // Policy: the job has ended, and whoever has the same upload may still have it converted.

@@ -7,10 +7,12 @@
 )]
 
 mod cli {
+    mod asked;
     mod configuration;
     mod convert;
     mod dead;
     mod fair;
+    mod health;
     mod loss;
     mod quarantine;
     mod reload;

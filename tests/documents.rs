@@ -1,10 +1,14 @@
-//! What is written for others, held against the code: definitions, AsyncAPI, messages.
+//! What is written for others, held against the code: definitions, AsyncAPI, messages, metrics.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     reason = "a test that cannot go on fails"
 )]
+
+mod documents {
+    mod metrics;
+}
 
 use std::collections::BTreeSet;
 

@@ -23,6 +23,7 @@ use lazaret::sandbox::limits::{Ceiling, Limits};
 use lazaret::specimens::{Keep, Specimens};
 use lazaret::store::{Access, Store};
 use lazaret::verdict::{Reason, Status};
+use lazaret::vitals::Vitals;
 use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 
@@ -56,6 +57,7 @@ async fn worker_within(folder: &Path, program: PathBuf, limits: Limits) -> Arc<W
         stores,
         flights: &folder.join("flights"),
         slots: 2,
+        vitals: Vitals::new(),
     };
     Worker::sign_on(setup).await.unwrap()
 }
@@ -159,7 +161,7 @@ async fn a_host_that_cannot_run_a_child_takes_no_more_work_and_blames_nobody() {
     let worker = worker(folder.path(), PathBuf::from("/nonexistent/lazaret")).await;
     let step = worker.settle(&job("valid/photos/rocket.bmp"), None).await;
     assert!(matches!(step, Step::Retry(Retry::Attempt(_))), "{step:?}");
-    let why = worker.readiness.why_not().unwrap();
+    let why = worker.vitals.readiness.why_not().unwrap();
     assert!(why.contains("no sandbox"), "{why}");
     assert_eq!(
         worker
@@ -244,10 +246,10 @@ async fn where_what_is_known_to_be_good_fails_too_nobody_stays_convicted() {
         let convicted = (Status::Quarantined, Some(Reason::Cpu), false);
         assert_eq!(ended(worker.settle(upload, None).await), convicted);
     }
-    assert_eq!(worker.readiness.why_not(), None);
+    assert_eq!(worker.vitals.readiness.why_not(), None);
     let step = worker.settle(&last, None).await;
     assert!(matches!(step, Step::Retry(Retry::Attempt(_))), "{step:?}");
-    assert!(worker.readiness.why_not().is_some(), "it takes no more work");
+    assert!(worker.vitals.readiness.why_not().is_some(), "it takes no more work");
     let states = states(&worker).await;
     assert_eq!(
         states,
@@ -264,6 +266,6 @@ async fn bombs_of_many_tenants_do_not_open_the_breaker() {
         let convicted = (Status::Quarantined, Some(Reason::Cpu), false);
         assert_eq!(ended(worker.settle(&bomb, None).await), convicted);
     }
-    assert_eq!(worker.readiness.why_not(), None);
+    assert_eq!(worker.vitals.readiness.why_not(), None);
     assert_eq!(states(&worker).await, vec![State::Quarantined; lazaret::breaker::LEAST]);
 }

@@ -17,6 +17,7 @@ use crate::sandbox::Sandbox;
 use crate::sandbox::doctor::{self, Examination};
 use crate::specimens::Specimens;
 use crate::store::{Access, Store};
+use crate::vitals::Vitals;
 
 /// Where verdicts are remembered.
 #[derive(Debug, Args)]
@@ -153,7 +154,12 @@ pub(super) fn fits_this_host(config: &Config, budget: u64) -> Result<(), ConfigE
 }
 
 /// Signs a worker on.
-pub(super) async fn sign_on(config: &Config, sources: Sources, sandbox: Sandbox) -> Result<Arc<Worker>, Failure> {
+pub(super) async fn sign_on(
+    config: &Config,
+    sources: Sources,
+    sandbox: Sandbox,
+    vitals: Arc<Vitals>,
+) -> Result<Arc<Worker>, Failure> {
     let stores = Stores {
         sources,
         renditions: Arc::new(open_store(config, "renditions")?),
@@ -169,6 +175,7 @@ pub(super) async fn sign_on(config: &Config, sources: Sources, sandbox: Sandbox)
         stores,
         flights: &flights,
         slots: config.slots(),
+        vitals,
     };
     let worker = Worker::sign_on(setup).await.map_err(Failure::other)?;
     worker.bury_the_dead().await.map_err(Failure::other)?;

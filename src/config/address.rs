@@ -1,5 +1,6 @@
 //! Addresses: `scheme:place`, one type per use, so that a ledger cannot be given where a store belongs.
 
+mod admin;
 mod server;
 
 use std::fmt;
@@ -8,6 +9,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+pub use admin::AdminAddress;
 pub use server::{AmqpAddress, ManagementAddress, Tls};
 
 /// A place with a scheme.

@@ -143,6 +143,12 @@ impl Worker {
 
     /// Whether everything that is known to be good still converts here, at its usual cost.
     pub async fn control_set(&self) -> Control {
+        let control = self.convert_control_set().await;
+        self.note_control(control);
+        control
+    }
+
+    async fn convert_control_set(&self) -> Control {
         let (usual, uploads) = {
             let set = locked(&self.doubt.set);
             (set.usual_ms.clone(), set.uploads.clone())

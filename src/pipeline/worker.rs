@@ -15,6 +15,7 @@ use crate::clock;
 use crate::digest::Digest;
 use crate::fetch::FetchError;
 use crate::flights::Flights;
+use crate::health::Cause;
 use crate::job::Source;
 use crate::ledger::{AttemptId, Ending, Epoch, Ledger, LedgerError, Lost, Settled, WorkerId};
 use crate::sandbox::Sandbox;
@@ -22,6 +23,7 @@ use crate::sandbox::limits::Limits;
 use crate::specimens::Specimens;
 use crate::store::Store;
 use crate::verdict::{Reason, Refusal};
+use crate::vitals::Vitals;
 
 /// The converter build: renditions and refusals are remembered within it.
 pub const BUILD: &str = env!("CARGO_PKG_VERSION");
@@ -38,13 +40,14 @@ pub struct Worker {
     pub sandbox: Sandbox,
     /// Where bytes come from and go to.
     pub stores: Stores,
-    /// Whether work may be taken.
-    pub readiness: Readiness,
+    /// What it knows of itself.
+    pub vitals: Arc<Vitals>,
     pub(super) flights: Flights,
     pub(super) doubt: Doubt,
     /// Endings that the ledger could not take yet.
     unsettled: Mutex<Vec<Ending>>,
     slots: Arc<Semaphore>,
+    slots_most: usize,
     room: Arc<RwLock<()>>,
     release: watch::Sender<bool>,
 }
@@ -61,6 +64,8 @@ pub struct Setup<'a> {
     pub flights: &'a Path,
     /// Most attempts at once.
     pub slots: usize,
+    /// Where it notes what it knows of itself.
+    pub vitals: Arc<Vitals>,
 }
 
 /// Why there is no worker.
@@ -104,10 +109,6 @@ enum Room {
     Alone(#[expect(dead_code, reason = "held, not read")] OwnedRwLockWriteGuard<()>),
 }
 
-/// Whether this worker may take work; why not, otherwise. Answers come from memory.
-#[derive(Debug, Default)]
-pub struct Readiness(Mutex<Option<String>>);
-
 impl Worker {
     /// Signs on: a flight record, and a lease in the ledger.
     pub async fn sign_on(setup: Setup<'_>) -> Result<Arc<Self>, SetupError> {
@@ -122,11 +123,12 @@ impl Worker {
             ledger: setup.ledger,
             sandbox: setup.sandbox,
             stores: setup.stores,
-            readiness: Readiness::default(),
+            vitals: setup.vitals,
             flights,
             doubt: Doubt::default(),
             unsettled: Mutex::default(),
             slots: Arc::new(Semaphore::new(setup.slots.max(1))),
+            slots_most: setup.slots.max(1),
             room: Arc::default(),
             release: watch::channel(false).0,
         }))
@@ -135,13 +137,15 @@ impl Worker {
     /// Buries workers of this host that are gone, and those whose lease is over; returns what they had in the air.
     pub async fn bury_the_dead(&self) -> Result<Vec<Lost>, SetupError> {
         let mut lost = Vec::new();
-        let survey = self.flights.survey()?;
+        // The disk may hang, and a thread of the runtime with it.
+        let survey = tokio::task::block_in_place(|| self.flights.survey())?;
         for wreck in survey.wrecks {
             lost.extend(self.ledger.bury(&wreck.worker).await?);
             wreck.cleared()?;
         }
         // A lease may run out while its worker lives: a clock that jumps, a process that was stopped. Its lock tells.
         lost.extend(self.ledger.bury_expired(&survey.living).await?);
+        self.vitals.tally.attempts_lost(lost.iter().map(|lost| lost.judgement));
         for Lost { digest, judgement, .. } in &lost {
             tracing::warn!(%digest, ?judgement, "a worker was lost while it ran this upload");
         }
@@ -155,12 +159,36 @@ impl Worker {
 
     /// Whether this host still converts what is known to be good.
     pub async fn control(&self) -> Control {
-        self.sandbox.control(self.release()).await
+        let control = self.sandbox.control(self.release()).await;
+        self.note_control(control);
+        control
+    }
+
+    /// Counts a conversion of what is known to be good.
+    pub(super) fn note_control(&self, control: Control) {
+        let word = match control {
+            Control::NotRun => return,
+            Control::Converted => "converted",
+            Control::Failed => "failed",
+            Control::Unclear => "unclear",
+        };
+        self.vitals.tally.controls.one(word);
+    }
+
+    /// Most attempts at once.
+    pub fn slots_most(&self) -> usize {
+        self.slots_most
+    }
+
+    /// Ended attempts that the ledger could not take yet.
+    pub fn unsettled_count(&self) -> usize {
+        self.unsettled().len()
     }
 
     /// Attempts in the air.
     pub fn in_the_air(&self) -> usize {
-        self.flights.count()
+        // Not the flight record's count: whoever writes to that on a disk that hangs has it locked.
+        self.vitals.gauges.in_flight() as usize
     }
 
     /// Whether everything is being released.
@@ -226,7 +254,7 @@ impl Worker {
     /// Something of our own failed: where a known good image does not convert either, this host takes no more work.
     pub(super) async fn suspect_this_host(&self, why: &str) {
         if !self.is_released() && self.control().await == Control::Failed {
-            self.readiness.not_ready(why);
+            self.vitals.readiness.not_ready(Cause::Host, why);
         }
     }
 
@@ -350,28 +378,6 @@ fn open_path(path: &Path) -> io::Result<File> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
     }
     Ok(file)
-}
-
-impl Readiness {
-    /// Work may be taken.
-    pub fn ready(&self) {
-        *self.lock() = None;
-    }
-
-    /// No work may be taken, and why.
-    pub fn not_ready(&self, why: &str) {
-        tracing::error!(why, "not ready");
-        *self.lock() = Some(why.to_owned());
-    }
-
-    /// Why no work may be taken; `None` where it may.
-    pub fn why_not(&self) -> Option<String> {
-        self.lock().clone()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// The epoch of an entry that no attempt stands behind.

@@ -46,6 +46,8 @@ impl World {
         command
             .env_clear()
             .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
+            // Many run at once; those that shall listen say where.
+            .env("LAZARET_ADMIN", "off")
             .env("LAZARET_STATE", self.path("state"));
         command
     }
@@ -68,9 +70,20 @@ impl World {
 
     /// A service with this configuration; returns when it takes work.
     pub fn serve(&self, environment: &[(&str, &str)]) -> Running {
+        self.serve_by(self.command(&[]), environment)
+    }
+
+    /// The same, listening where the configuration says.
+    pub fn serve_as_configured(&self, environment: &[(&str, &str)]) -> Running {
+        let mut command = self.command(&[]);
+        command.env_remove("LAZARET_ADMIN");
+        self.serve_by(command, environment)
+    }
+
+    fn serve_by(&self, mut command: Command, environment: &[(&str, &str)]) -> Running {
         let config = self.config();
         fs::create_dir_all(self.path("uploads")).unwrap();
-        let mut command = self.command(&["serve", "--config", config.to_str().unwrap()]);
+        command.args(["serve", "--config", config.to_str().unwrap()]);
         command.env_remove("LAZARET_STATE").envs(environment.iter().copied());
         let log = self.path(&format!(
             "serve-{}.log",
