@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::AdminAddress;
-use crate::supervisor::Supervisor;
+use crate::notify::Supervisor;
 use crate::vitals::Vitals;
 
 /// How often the supervisor is told where something has changed.

@@ -8,9 +8,9 @@ use crate::admin::Admin;
 use crate::admission::Budget;
 use crate::broker::Broker;
 use crate::config::Config;
+use crate::notify::Supervisor;
 use crate::pipeline::{Sources, Worker};
 use crate::service::{Parts, Service};
-use crate::supervisor::Supervisor;
 use crate::vitals::Vitals;
 
 pub(super) struct Generation {
