@@ -37,7 +37,9 @@ impl Target {
     pub fn all() -> Vec<Self> {
         let mut all = vec![Self::Job, Self::Packet, Self::Config, Self::Headers, Self::Rows];
         all.extend(Format::ALL.map(Self::Preflight));
-        all.extend(Format::ALL.map(Self::Decode));
+        // Drawings take what time they like, and AVIF's decoder ends its process where it gives up: both are for the sandbox.
+        let here = |format: &Format| !matches!(format, Format::Svg | Format::Avif);
+        all.extend(Format::ALL.into_iter().filter(here).map(Self::Decode));
         all
     }
 

@@ -1,14 +1,11 @@
 //! Uploads: what their headers declare, and what decoding shows.
 
-use std::panic::{self, AssertUnwindSafe};
-use std::sync::Once;
-
 use bytesize::ByteSize;
 use lazaret::convert::{self, Failure};
 use lazaret::format::Format;
 use lazaret::recipe::{Recipe, Rendition, Target};
 use lazaret::sandbox::limits::Limits;
-use lazaret::sandbox::protocol::{Declaration, Made};
+use lazaret::sandbox::protocol::Declaration;
 use lazaret::verdict::{Reason, Refusal};
 
 /// Small enough that decoding takes milliseconds.
@@ -58,54 +55,19 @@ pub fn decode(format: Format, bytes: &[u8]) -> bool {
     let Ok(declared) = convert::inspect(bytes, &recipe(), &limits) else {
         return false;
     };
-    match converted(bytes, &limits) {
-        Ok(made) => assert!(
-            made.iter()
+    match convert::convert(bytes, &recipe(), &limits, &mut |_| {}, &mut std::io::sink()) {
+        Ok(product) => assert!(
+            product
+                .made
+                .iter()
                 .all(|made| (made.width, made.height) == (declared.width, declared.height)),
-            "declared {declared:?}, made {made:?}"
+            "declared {declared:?}, made {:?}",
+            product.made
         ),
-        Err(Some(refusal)) => speaks_of_the_upload(&refusal),
-        Err(None) => {}
+        Err(Failure::Refused(refusal)) => speaks_of_the_upload(&refusal),
+        Err(other) => panic!("nothing was in the way of the output: {other:?}"),
     }
     true
-}
-
-/// `Err(None)`: a decoder gave up where it is known to, which a child says as a refusal.
-fn converted(bytes: &[u8], limits: &Limits) -> Result<Vec<Made>, Option<Refusal>> {
-    silence_what_is_known();
-    let recipe = recipe();
-    let run = || convert::convert(bytes, &recipe, limits, &mut |_| {}, &mut std::io::sink());
-    match panic::catch_unwind(AssertUnwindSafe(run)) {
-        Ok(Ok(product)) => Ok(product.made),
-        Ok(Err(Failure::Refused(refusal))) => Err(Some(refusal)),
-        Ok(Err(other)) => panic!("nothing was in the way of the output: {other:?}"),
-        Err(panicked) if KNOWN.with(|known| known.replace(false)) => {
-            drop(panicked);
-            Err(None)
-        }
-        Err(panicked) => panic::resume_unwind(panicked),
-    }
-}
-
-thread_local! {
-    static KNOWN: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
-}
-
-/// Panics at places that the child knows are noted, and told to nobody.
-fn silence_what_is_known() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let tell = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            let known = info
-                .location()
-                .and_then(|place| convert::gave_up(place.file(), place.line()));
-            match known {
-                Some(_) => KNOWN.with(|known| known.set(true)),
-                None => tell(info),
-            }
-        }));
-    });
 }
 
 fn within(declared: &Declaration, format: Format, limits: &Limits) {

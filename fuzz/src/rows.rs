@@ -100,8 +100,9 @@ async fn mend(connection: &mut SqliteConnection) {
     let digest = Digest::of(b"an upload");
     let rows = format!(
         "BEGIN;
-         INSERT OR REPLACE INTO entries VALUES ('{digest}', 'quarantined', 'memory', 'upload', 'thumb', 'build-1', 'x', 'acme', 'n',
-            '{{\"bytes\":1}}', 'd', NULL, 1700000000000, 1700000000000, NULL, 3, 0);
+         INSERT OR REPLACE INTO entries (digest, state, reason, scope, recipe, build, limits, tenant, name, looks, detail, since, changed, repeats)
+            VALUES ('{digest}', 'quarantined', 'memory', 'upload', 'thumb', 'build-1', 'x', 'acme', 'n',
+            '{{\"bytes\":1}}', 'd', 1700000000000, 1700000000000, 3);
          INSERT OR REPLACE INTO tenants VALUES ('acme', NULL, '{{}}', NULL, NULL, 1);
          INSERT OR REPLACE INTO jobs (job, tenant, message, tries, since, due) VALUES ('waits', 'acme', '{{}}', 1, 1, 1);
          INSERT OR REPLACE INTO jobs (job, tenant, tries, since, due, ended, report) VALUES ('ended', 'acme', 1, 1, 1, 1700000000000, '{{}}');

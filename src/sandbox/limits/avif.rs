@@ -44,6 +44,7 @@ pub(super) fn is_avif(rendition: &Rendition, source: Format) -> bool {
 }
 
 #[cfg(all(test, feature = "avif-out"))]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 mod tests {
     use super::*;
     use crate::recipe::{Quality, Target};
