@@ -7,6 +7,7 @@ mod check;
 mod convert;
 mod dead;
 mod doctor;
+mod ledger;
 mod place;
 mod quarantine;
 mod recipe;
@@ -59,6 +60,7 @@ enum Command {
     Dead(dead::Dead),
     Quarantine(quarantine::Quarantine),
     Tenant(tenant::Tenant),
+    Ledger(ledger::LedgerCommand),
     Topology(topology::TopologyCommand),
     Check(check::Check),
     Doctor(doctor::Doctor),
@@ -165,6 +167,7 @@ fn run(command: Command) -> Result<Ending, Failure> {
             Command::Dead(command) => command.run().await,
             Command::Quarantine(command) => command.run().await,
             Command::Tenant(command) => command.run().await,
+            Command::Ledger(command) => command.run().await,
             Command::Topology(command) => command.run().await,
             Command::Check(command) => command.run().await,
             Command::Doctor(command) => command.run().await,

@@ -12,6 +12,7 @@ mod cli {
     mod dead;
     mod fair;
     mod loss;
+    mod postgres;
     mod quarantine;
     mod reload;
     mod serve;

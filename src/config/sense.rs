@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use super::{Config, amqp};
+use super::{Config, amqp, postgres};
 use crate::job;
 use crate::sandbox::limits::PREFLIGHT_MEMORY;
 
@@ -71,6 +71,7 @@ pub(super) fn contradiction(config: &Config) -> Option<String> {
         return Some(format!("worker.slots is {}, at most 1024", config.worker.slots));
     }
     amqp::contradiction(config)
+        .or_else(|| postgres::contradiction(config))
         .or_else(|| tenants(config))
         .or_else(|| out_of_bounds(config))
 }
