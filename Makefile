@@ -59,20 +59,25 @@ need:
 	[ -z "$$(missing)" ] || { echo "lazaret: missing on this machine:$$(missing)"; exit 1; }
 	@command -v $(CARGO) >/dev/null || { echo "lazaret: cargo is missing; install Rust 1.94 or later, see https://rustup.rs"; exit 1; }
 
-# Tests start RabbitMQ nodes of their own, with certificates made by openssl. The package would start one too, at the usual ports and at
-# every boot: a policy for the time of the installation forbids that. A host that has a policy of its own keeps it. Debian and Ubuntu.
+# Tests start servers of their own, RabbitMQ and PostgreSQL, with certificates made by openssl. The packages would start some too, at the usual
+# ports and at every boot: a policy for the time of the installation forbids that, and PostgreSQL's package makes no cluster. A host that has a
+# policy of its own keeps it. Debian and Ubuntu.
+POSTGRES = $(wildcard /usr/lib/postgresql/*/bin/initdb)
 need-tests:
-	@{ [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] && command -v openssl && command -v setsid && command -v ps && \
+	@{ [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] && [ -n "$(POSTGRES)" ] && command -v openssl && command -v setsid && command -v ps && \
 	   python3 -c 'import venv, ensurepip' 2>&1 && command -v node && command -v npm; } >/dev/null || { \
 	    sudo=$$(command -v sudo || true); policy=/usr/sbin/policy-rc.d; \
 	    if [ ! -e $$policy ]; then \
 	        trap '$$sudo rm -f $$policy' EXIT; trap 'exit 1' INT TERM; \
 	        printf '#!/bin/sh\nexit 101\n' | $$sudo tee $$policy >/dev/null && $$sudo chmod 755 $$policy; \
 	    fi; \
-	    had=$$(command -v rabbitmqctl || true); \
-	    $$sudo apt-get update && \
-	    $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends rabbitmq-server openssl util-linux procps \
+	    had=$$(command -v rabbitmqctl || true); clusters=/etc/postgresql-common/createcluster.conf; \
+	    install="$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends"; \
+	    $$sudo apt-get update && $$install postgresql-common && \
+	    { [ -n "$(POSTGRES)" ] || $$sudo sed -i.before 's/^#\? *create_main_cluster.*/create_main_cluster = false/' $$clusters; } && \
+	    $$install rabbitmq-server postgresql openssl util-linux procps \
 	        python3 python3-venv $$(command -v npm >/dev/null || echo nodejs npm) && \
+	    { [ ! -e $$clusters.before ] || $$sudo mv $$clusters.before $$clusters; } && \
 	    { [ -n "$$had" ] || [ ! -d /run/systemd/system ] || $$sudo systemctl disable rabbitmq-server; }; }
 
 # Odd images that others collected: unpacked, not installed. Debian and Ubuntu.

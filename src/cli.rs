@@ -8,6 +8,7 @@ mod convert;
 mod dead;
 mod doctor;
 mod health;
+mod ledger;
 mod place;
 mod quarantine;
 mod recipe;
@@ -60,6 +61,7 @@ enum Command {
     Dead(dead::Dead),
     Quarantine(quarantine::Quarantine),
     Tenant(tenant::Tenant),
+    Ledger(ledger::LedgerCommand),
     Topology(topology::TopologyCommand),
     Check(check::Check),
     Doctor(doctor::Doctor),
@@ -167,6 +169,7 @@ fn run(command: Command) -> Result<Ending, Failure> {
             Command::Dead(command) => command.run().await,
             Command::Quarantine(command) => command.run().await,
             Command::Tenant(command) => command.run().await,
+            Command::Ledger(command) => command.run().await,
             Command::Topology(command) => command.run().await,
             Command::Check(command) => command.run().await,
             Command::Doctor(command) => command.run().await,

@@ -6,6 +6,11 @@
 //! Absent on purpose: bytes of uploads and renditions (stores hold those), and retries of failed statements: an error means
 //! that the caller stops taking work.
 
+mod books;
+mod copy;
+mod engine;
+mod inventory;
+pub mod postgres;
 pub mod sqlite;
 mod tenancy;
 
@@ -27,6 +32,8 @@ use crate::sandbox::protocol::Phase;
 use crate::tenants::{Standing, Use};
 use crate::verdict::{Notes, Reason, Report, Status, Stored};
 
+pub use copy::{Copied, copy};
+pub use inventory::{Count, Inventory, TABLES, Table};
 pub use tenancy::{MINUTES_KEPT, Revision, SIDELINE_LEASE, TenantAction, TenantAuditRecord, TenantSummary};
 
 /// How long a worker is believed alive after its last heartbeat.
@@ -42,7 +49,7 @@ pub const HISTORY: Duration = Duration::from_secs(7 * 24 * 3600);
 pub struct WorkerId(pub String);
 
 /// An attempt, and at the same time its fencing token: an outcome is written only while this attempt is the running one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AttemptId(pub i64);
 

@@ -14,6 +14,7 @@ mod cli {
     mod fair;
     mod health;
     mod loss;
+    mod postgres;
     mod quarantine;
     mod reload;
     mod serve;

@@ -9,9 +9,10 @@ use clap::Args;
 
 use super::{Ending, Failure, broker, place};
 use crate::admission::Budget;
-use crate::config::{Address, Config};
+use crate::config::{Address, Config, LedgerAddress};
 use crate::job::STAGING;
 use crate::ledger::Ledger;
+use crate::ledger::postgres::{Postgres, Schema};
 use crate::ledger::sqlite::Sqlite;
 use crate::sandbox::Sandbox;
 use crate::sandbox::doctor::{Examination, Finding};
@@ -80,10 +81,21 @@ fn sandbox(config: &Config, otherwise: &Path) -> Sandbox {
 
 /// Opens and closes the ledger. One that is missing would be made.
 async fn open_ledger(config: &Config) -> Result<(), Failure> {
-    let path = config.ledger.path();
-    if path.symlink_metadata().is_ok() {
-        let ledger = Sqlite::open_existing(path).await.map_err(Failure::other)?;
-        ledger.close().await;
+    match &config.ledger {
+        LedgerAddress::Sqlite(path) if path.symlink_metadata().is_ok() => {
+            let ledger = Sqlite::open_existing(path).await.map_err(Failure::other)?;
+            ledger.close().await;
+        }
+        LedgerAddress::Sqlite(_) => {}
+        LedgerAddress::Postgres(address) => {
+            let Schema { version, .. } = Postgres::look(address, &config.postgres)
+                .await
+                .map_err(Failure::other)?;
+            if version > 0 {
+                let ledger = Postgres::open_existing(address, &config.postgres).await;
+                ledger.map_err(Failure::other)?.close().await;
+            }
+        }
     }
     Ok(())
 }
@@ -97,7 +109,11 @@ fn report(file: &Path, config: &Config, budget: u64, examination: &Examination) 
         config.broker,
         config.broker.folder().map_or("", made)
     );
-    println!("  ledger      {}{}", config.ledger, made(config.ledger.path()));
+    println!(
+        "  ledger      {}{}",
+        config.ledger,
+        config.ledger.file().map_or("", made)
+    );
     for (name, address) in &config.stores {
         println!("  store       {name} = {address}{}", made(address.path()));
     }

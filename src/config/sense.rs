@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use super::{Config, amqp, desk};
+use super::{Config, amqp, desk, postgres};
 use crate::job;
 use crate::sandbox::limits::PREFLIGHT_MEMORY;
 
@@ -72,6 +72,7 @@ pub(super) fn contradiction(config: &Config) -> Option<String> {
     }
     amqp::contradiction(config)
         .or_else(|| desk::contradiction(config))
+        .or_else(|| postgres::contradiction(config))
         .or_else(|| tenants(config))
         .or_else(|| out_of_bounds(config))
 }

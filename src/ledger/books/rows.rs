@@ -1,16 +1,14 @@
-//! Rows to nouns and back. No row is believed: operators have `sqlite3`, and a row that makes no sense is named, not a panic.
+//! Rows to nouns and back. No row is believed: operators have `sqlite3` and `psql`, and a row that makes no sense is named, not a panic.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Serialize, de};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Decode, Row, Sqlite, Type};
 
-use super::fault::Fault;
 use crate::blame::Strike;
 use crate::digest::Digest;
+use crate::ledger::engine::{Cell, Fault, Row};
 use crate::ledger::{
     AttemptId, AttemptRecord, AuditRecord, Entry, Epoch, KeptJob, Known, StrikeRecord, TenantAuditRecord,
     TenantSummary, WorkerId,
@@ -22,17 +20,17 @@ use crate::verdict::Status;
 
 /// The cells of one row, which know how to name it.
 pub(super) struct Cells<'r> {
-    row: &'r SqliteRow,
+    row: &'r Row,
     table: &'static str,
     key: &'static str,
 }
 
 impl<'r> Cells<'r> {
-    pub(super) fn of(row: &'r SqliteRow, table: &'static str, key: &'static str) -> Self {
+    pub(super) fn of(row: &'r Row, table: &'static str, key: &'static str) -> Self {
         Self { row, table, key }
     }
 
-    pub(super) fn get<T: Decode<'r, Sqlite> + Type<Sqlite>>(&self, column: &'static str) -> Result<T, Fault> {
+    pub(super) fn get<T: Cell>(&self, column: &'static str) -> Result<T, Fault> {
         self.row.try_get(column).map_err(|error| self.fault(column, error))
     }
 
@@ -99,8 +97,8 @@ impl<'r> Cells<'r> {
     }
 
     fn fault(&self, column: &'static str, problem: impl std::fmt::Display) -> Fault {
-        let text = self.row.try_get::<String, _>(self.key);
-        let number = || self.row.try_get::<i64, _>(self.key).map(|number| number.to_string());
+        let text = self.row.try_get::<String>(self.key);
+        let number = || self.row.try_get::<i64>(self.key).map(|number| number.to_string());
         let key = text.or_else(|_| number()).unwrap_or_else(|_| "?".to_owned());
         Fault::Row {
             table: self.table,
@@ -131,7 +129,7 @@ pub(super) struct Memory {
     pub(super) at: i64,
 }
 
-pub(super) fn run(row: &SqliteRow) -> Result<Run, Fault> {
+pub(super) fn run(row: &Row) -> Result<Run, Fault> {
     let cells = Cells::of(row, "attempts", "id");
     Ok(Run {
         id: AttemptId(cells.get("id")?),
@@ -146,7 +144,7 @@ pub(super) fn run(row: &SqliteRow) -> Result<Run, Fault> {
     })
 }
 
-pub(super) fn memory(row: &SqliteRow) -> Result<Memory, Fault> {
+pub(super) fn memory(row: &Row) -> Result<Memory, Fault> {
     let cells = Cells::of(row, "results", "digest");
     let status: Status = cells.word("status")?;
     if !matches!(status, Status::Converted | Status::Rejected) {
@@ -167,7 +165,7 @@ pub(super) fn memory(row: &SqliteRow) -> Result<Memory, Fault> {
     })
 }
 
-pub(super) fn entry(row: &SqliteRow) -> Result<Entry, Fault> {
+pub(super) fn entry(row: &Row) -> Result<Entry, Fault> {
     let cells = Cells::of(row, "entries", "digest");
     let recipe: Option<String> = cells.get("recipe")?;
     Ok(Entry {
@@ -191,7 +189,7 @@ pub(super) fn entry(row: &SqliteRow) -> Result<Entry, Fault> {
 }
 
 /// A strike as [`crate::blame`] counts it at time `now`.
-pub(super) fn strike(row: &SqliteRow, now: i64) -> Result<Strike, Fault> {
+pub(super) fn strike(row: &Row, now: i64) -> Result<Strike, Fault> {
     let cells = Cells::of(row, "strikes", "id");
     let age = now.saturating_sub(cells.get("at")?).max(0);
     Ok(Strike {
@@ -200,7 +198,7 @@ pub(super) fn strike(row: &SqliteRow, now: i64) -> Result<Strike, Fault> {
     })
 }
 
-pub(super) fn strike_record(row: &SqliteRow) -> Result<StrikeRecord, Fault> {
+pub(super) fn strike_record(row: &Row) -> Result<StrikeRecord, Fault> {
     let cells = Cells::of(row, "strikes", "id");
     let attempt: Option<i64> = cells.get("attempt")?;
     Ok(StrikeRecord {
@@ -212,7 +210,7 @@ pub(super) fn strike_record(row: &SqliteRow) -> Result<StrikeRecord, Fault> {
     })
 }
 
-pub(super) fn attempt_record(row: &SqliteRow) -> Result<AttemptRecord, Fault> {
+pub(super) fn attempt_record(row: &Row) -> Result<AttemptRecord, Fault> {
     let cells = Cells::of(row, "attempts", "id");
     Ok(AttemptRecord {
         id: AttemptId(cells.get("id")?),
@@ -226,7 +224,7 @@ pub(super) fn attempt_record(row: &SqliteRow) -> Result<AttemptRecord, Fault> {
     })
 }
 
-pub(super) fn audit_record(row: &SqliteRow) -> Result<AuditRecord, Fault> {
+pub(super) fn audit_record(row: &Row) -> Result<AuditRecord, Fault> {
     let cells = Cells::of(row, "audit", "id");
     Ok(AuditRecord {
         at: cells.time("at")?,
@@ -239,7 +237,7 @@ pub(super) fn audit_record(row: &SqliteRow) -> Result<AuditRecord, Fault> {
 }
 
 /// A kept job, and since when it is kept.
-pub(super) fn kept_job(row: &SqliteRow) -> Result<(i64, KeptJob), Fault> {
+pub(super) fn kept_job(row: &Row) -> Result<(i64, KeptJob), Fault> {
     let cells = Cells::of(row, "jobs", "job");
     let job = KeptJob {
         job: cells.get("job")?,
@@ -252,12 +250,12 @@ pub(super) fn kept_job(row: &SqliteRow) -> Result<(i64, KeptJob), Fault> {
 }
 
 /// Whose row of `tenants` it is.
-pub(super) fn tenant(row: &SqliteRow) -> Result<String, Fault> {
+pub(super) fn tenant(row: &Row) -> Result<String, Fault> {
     Cells::of(row, "tenants", "tenant").get("tenant")
 }
 
 /// What was decided about a tenant; absent values where a list knows it from elsewhere.
-pub(super) fn standing(row: &SqliteRow) -> Result<Standing, Fault> {
+pub(super) fn standing(row: &Row) -> Result<Standing, Fault> {
     let cells = Cells::of(row, "tenants", "tenant");
     let limits: Option<SomeLimits> = cells.json_or_none("limits")?;
     Ok(Standing {
@@ -268,7 +266,7 @@ pub(super) fn standing(row: &SqliteRow) -> Result<Standing, Fault> {
     })
 }
 
-pub(super) fn tenant_audit_record(row: &SqliteRow) -> Result<TenantAuditRecord, Fault> {
+pub(super) fn tenant_audit_record(row: &Row) -> Result<TenantAuditRecord, Fault> {
     let cells = Cells::of(row, "tenant_audit", "id");
     Ok(TenantAuditRecord {
         at: cells.time("at")?,
@@ -281,7 +279,7 @@ pub(super) fn tenant_audit_record(row: &SqliteRow) -> Result<TenantAuditRecord, 
 }
 
 /// What a tenant used in one minute or day.
-pub(super) fn used(row: &SqliteRow) -> Result<Use, Fault> {
+pub(super) fn used(row: &Row) -> Result<Use, Fault> {
     let cells = Cells::of(row, "tenant_minutes or tenant_days", "tenant");
     Ok(Use {
         jobs: cells.count("jobs")?,
@@ -290,12 +288,12 @@ pub(super) fn used(row: &SqliteRow) -> Result<Use, Fault> {
     })
 }
 
-pub(super) fn sideline(row: &SqliteRow) -> Result<(u8, String), Fault> {
+pub(super) fn sideline(row: &Row) -> Result<(u8, String), Fault> {
     let cells = Cells::of(row, "sidelines", "line");
     Ok((cells.count("line")?, cells.get("tenant")?))
 }
 
-pub(super) fn tenant_summary(row: &SqliteRow) -> Result<TenantSummary, Fault> {
+pub(super) fn tenant_summary(row: &Row) -> Result<TenantSummary, Fault> {
     let cells = Cells::of(row, "tenants", "tenant");
     let sideline: Option<i64> = cells.get("sideline")?;
     Ok(TenantSummary {

@@ -1,9 +1,8 @@
 //! Housekeeping, a few hundred rows at a time, so that nobody waits long for the write lock.
 
 use super::entries;
-use super::fault::Fault;
-use super::session::Session;
-use super::{statements, tenants};
+use super::tenants;
+use crate::ledger::engine::{Fault, Session, query};
 use crate::ledger::{HISTORY, MINUTES_KEPT};
 
 /// Most rows of one table that one call changes.
@@ -15,14 +14,14 @@ pub(super) async fn tidy(session: &mut Session) -> Result<u64, Fault> {
     let history = session.now - HISTORY.as_millis() as i64;
     let minutes = tenants::minute(session.now - MINUTES_KEPT.as_millis() as i64);
     for (statement, before) in [
-        (statements::DROP_JOBS, history),
-        (statements::DROP_RUNS, history),
-        (statements::DROP_REFUSALS, history),
-        (statements::DROP_MINUTES, minutes),
-        (statements::DROP_DAYS, tenants::day(history)),
+        (session.sql.drop_jobs, history),
+        (session.sql.drop_runs, history),
+        (session.sql.drop_refusals, history),
+        (session.sql.drop_minutes, minutes),
+        (session.sql.drop_days, tenants::day(history)),
     ] {
-        let query = sqlx::query(statement).bind(before).bind(BATCH);
-        changed += query.execute(session.connection()).await?.rows_affected();
+        let query = query(statement).bind(before).bind(BATCH);
+        changed += query.execute(session.connection()).await?;
     }
     Ok(changed)
 }

@@ -1,12 +1,8 @@
 //! Which tenant waits in which sideline.
 
-use sqlx::Row;
-
-use super::fault::Fault;
 use super::rows;
-use super::session::Session;
-use super::statements;
 use crate::ledger::SIDELINE_LEASE;
+use crate::ledger::engine::{Fault, Session, query};
 
 const LEASE_MS: i64 = SIDELINE_LEASE.as_millis() as i64;
 
@@ -16,11 +12,9 @@ pub(super) async fn lease(session: &mut Session, tenant: &str, lines: u8) -> Res
         return Ok(None);
     };
     // A line beyond those that there are now is given up.
-    let leave = sqlx::query(statements::LEAVE_SIDELINE)
-        .bind(tenant.to_owned())
-        .bind(line);
+    let leave = query(session.sql.leave_sideline).bind(tenant.to_owned()).bind(line);
     leave.execute(session.connection()).await?;
-    let take = sqlx::query(statements::TAKE_SIDELINE)
+    let take = query(session.sql.take_sideline)
         .bind(line)
         .bind(tenant.to_owned())
         .bind(session.now + LEASE_MS);
@@ -29,7 +23,7 @@ pub(super) async fn lease(session: &mut Session, tenant: &str, lines: u8) -> Res
 }
 
 async fn choose(session: &mut Session, tenant: &str, lines: u8) -> Result<Option<u8>, Fault> {
-    let query = sqlx::query(statements::SIDELINES).bind(lines);
+    let query = query(session.sql.sidelines).bind(lines);
     let found = query.fetch_all(session.connection()).await?;
     let mut leases: Vec<Option<i64>> = vec![None; usize::from(lines)];
     for row in &found {
@@ -49,7 +43,7 @@ async fn choose(session: &mut Session, tenant: &str, lines: u8) -> Result<Option
 /// Renews leases of lines that are not empty.
 pub(super) async fn keep(session: &mut Session, lines: &[u8]) -> Result<(), Fault> {
     for line in lines {
-        let query = sqlx::query(statements::KEEP_SIDELINE)
+        let query = query(session.sql.keep_sideline)
             .bind(*line)
             .bind(session.now + LEASE_MS);
         query.execute(session.connection()).await?;
@@ -59,7 +53,7 @@ pub(super) async fn keep(session: &mut Session, lines: &[u8]) -> Result<(), Faul
 
 /// Lines that are leased now.
 pub(super) async fn leased(session: &mut Session) -> Result<Vec<(u8, String)>, Fault> {
-    let query = sqlx::query(statements::SIDELINES_LEASED).bind(session.now);
+    let query = query(session.sql.sidelines_leased).bind(session.now);
     let found = query.fetch_all(session.connection()).await?;
     found.iter().map(rows::sideline).collect()
 }

@@ -1,14 +1,12 @@
 //! Workers and their leases; what becomes of the attempts and jobs of a worker that is gone.
 
 use serde_json::json;
-use sqlx::Row;
 
 use super::charge::{self, Charge};
-use super::fault::Fault;
 use super::rows::{self, Run};
-use super::session::Session;
-use super::{settle, statements};
+use super::{entries, settle};
 use crate::blame::{self, Judgement, Scope};
+use crate::ledger::engine::{Fault, Session, query};
 use crate::ledger::{LEASE, Looks, Lost, WorkerId};
 use crate::quarantine::Gate;
 use crate::sandbox::outcome::Usage;
@@ -17,7 +15,7 @@ use crate::verdict::Reason;
 const LEASE_MS: i64 = LEASE.as_millis() as i64;
 
 pub(super) async fn sign_on(session: &mut Session, worker: &WorkerId, host: &str, build: &str) -> Result<(), Fault> {
-    let query = sqlx::query(statements::SIGN_ON)
+    let query = query(session.sql.sign_on)
         .bind(worker.0.clone())
         .bind(host.to_owned())
         .bind(build.to_owned())
@@ -29,10 +27,10 @@ pub(super) async fn sign_on(session: &mut Session, worker: &WorkerId, host: &str
 
 /// Renews a lease. A worker that was taken for lost learns it here, and must not go on under its name.
 pub(super) async fn heartbeat(session: &mut Session, worker: &WorkerId) -> Result<(), Fault> {
-    let query = sqlx::query(statements::RENEW_LEASE)
+    let query = query(session.sql.renew_lease)
         .bind(worker.0.clone())
         .bind(session.now + LEASE_MS);
-    if query.execute(session.connection()).await?.rows_affected() == 0 {
+    if query.execute(session.connection()).await? == 0 {
         return Err(not_signed_on(worker));
     }
     Ok(())
@@ -40,7 +38,7 @@ pub(super) async fn heartbeat(session: &mut Session, worker: &WorkerId) -> Resul
 
 /// A worker without a lease could never be found lost: it starts nothing.
 pub(super) async fn must_be_signed_on(session: &mut Session, worker: &WorkerId) -> Result<(), Fault> {
-    let query = sqlx::query(statements::IS_SIGNED_ON).bind(worker.0.clone());
+    let query = query(session.sql.is_signed_on).bind(worker.0.clone());
     match query.fetch_optional(session.connection()).await? {
         None => Err(not_signed_on(worker)),
         Some(_) => Ok(()),
@@ -56,18 +54,15 @@ fn not_signed_on(worker: &WorkerId) -> Fault {
 
 /// Ends a worker that says it runs nothing: attempts it forgot are released, its jobs are free.
 pub(super) async fn sign_off(session: &mut Session, worker: &WorkerId) -> Result<(), Fault> {
-    let query = sqlx::query(statements::RELEASE_RUNS)
-        .bind(worker.0.clone())
-        .bind(session.now);
+    let _ = running(session, worker).await?;
+    let query = query(session.sql.release_runs).bind(worker.0.clone()).bind(session.now);
     query.execute(session.connection()).await?;
     leave(session, worker).await
 }
 
 /// Ends a worker that is gone without a word: judges its attempts, frees its jobs.
 pub(super) async fn bury(session: &mut Session, worker: &WorkerId) -> Result<Vec<Lost>, Fault> {
-    let query = sqlx::query(statements::RUNS_OF_WORKER).bind(worker.0.clone());
-    let found = query.fetch_all(session.connection()).await?;
-    let runs: Vec<Run> = found.iter().map(rows::run).collect::<Result<_, _>>()?;
+    let runs = running(session, worker).await?;
     let mut lost = Vec::with_capacity(runs.len());
     for run in &runs {
         let alone = run.gate == Gate::Solo && runs.len() == 1;
@@ -87,9 +82,25 @@ pub(super) async fn bury(session: &mut Session, worker: &WorkerId) -> Result<Vec
     Ok(lost)
 }
 
+/// The attempts of a worker that records no more, by digest, and all that is known of these locked.
+async fn running(session: &mut Session, worker: &WorkerId) -> Result<Vec<Run>, Fault> {
+    let seen = runs_of(session, worker).await?;
+    entries::lock(session, seen.iter().map(|run| &run.digest)).await?;
+    // Some may have ended while the locks were waited for.
+    let mut runs = runs_of(session, worker).await?;
+    runs.sort_by_key(|run| run.digest);
+    Ok(runs)
+}
+
+async fn runs_of(session: &mut Session, worker: &WorkerId) -> Result<Vec<Run>, Fault> {
+    let query = query(session.sql.runs_of_worker).bind(worker.0.clone());
+    let found = query.fetch_all(session.connection()).await?;
+    found.iter().map(rows::run).collect()
+}
+
 /// Workers whose lease is over, but those that are known to live.
 pub(super) async fn expired(session: &mut Session, living: &[WorkerId]) -> Result<Vec<WorkerId>, Fault> {
-    let query = sqlx::query(statements::LEASES_OVER).bind(session.now);
+    let query = query(session.sql.leases_over).bind(session.now);
     let found = query.fetch_all(session.connection()).await?;
     let mut workers = Vec::with_capacity(found.len());
     for row in &found {
@@ -99,20 +110,21 @@ pub(super) async fn expired(session: &mut Session, living: &[WorkerId]) -> Resul
     Ok(workers)
 }
 
-pub(super) async fn bury_expired(session: &mut Session, living: &[WorkerId]) -> Result<Vec<Lost>, Fault> {
-    let mut lost = Vec::new();
-    for worker in expired(session, living).await? {
-        lost.append(&mut bury(session, &worker).await?);
+/// Buries a worker, unless it has renewed its lease, or somebody else was faster.
+pub(super) async fn bury_expired(session: &mut Session, worker: &WorkerId) -> Result<Vec<Lost>, Fault> {
+    let query = query(session.sql.is_lease_over)
+        .bind(worker.0.clone())
+        .bind(session.now);
+    match query.fetch_optional(session.connection()).await? {
+        Some(_) => bury(session, worker).await,
+        None => Ok(Vec::new()),
     }
-    Ok(lost)
 }
 
 async fn leave(session: &mut Session, worker: &WorkerId) -> Result<(), Fault> {
-    let free = sqlx::query(statements::FREE_JOBS)
-        .bind(worker.0.clone())
-        .bind(session.now);
+    let free = query(session.sql.free_jobs).bind(worker.0.clone()).bind(session.now);
     free.execute(session.connection()).await?;
-    sqlx::query(statements::SIGN_OFF)
+    query(session.sql.sign_off)
         .bind(worker.0.clone())
         .execute(session.connection())
         .await?;

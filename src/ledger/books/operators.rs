@@ -1,12 +1,10 @@
 //! What operators do to the quarantine: act on an entry, add a digest by hand, take over a list.
 
 use super::entries::{self, Cause};
-use super::fault::Fault;
 use super::rows::{json, word};
-use super::session::Session;
-use super::statements;
 use crate::blame::Scope;
 use crate::digest::Digest;
+use crate::ledger::engine::{Fault, Session, query};
 use crate::ledger::{Entry, LedgerError, Operator, StrikeRecord};
 use crate::quarantine::{Action, State};
 use crate::verdict::Reason;
@@ -44,6 +42,9 @@ pub(super) async fn import(
         );
         return Err(Fault::Request(problem));
     }
+    let mut list: Vec<&(Entry, Vec<StrikeRecord>)> = list.iter().collect();
+    list.sort_by_key(|(entry, _)| entry.digest);
+    entries::lock(session, list.iter().map(|(entry, _)| &entry.digest)).await?;
     let mut changed = 0;
     for (entry, strikes) in list {
         let present = entries::current(session, &entry.digest).await?;
@@ -123,7 +124,7 @@ fn listed_by_hand(entry: Entry) -> Entry {
 }
 
 async fn import_strike(session: &mut Session, digest: &Digest, strike: &StrikeRecord) -> Result<(), Fault> {
-    let query = sqlx::query(statements::IMPORT_STRIKE)
+    let query = query(session.sql.import_strike)
         .bind(digest.to_string())
         .bind(strike.at.timestamp_millis())
         .bind(word(&strike.reason)?)

@@ -1,12 +1,8 @@
 //! What operators decided about tenants, with its audit trail, and tenants at a glance.
 
-use sqlx::Row;
-
 use super::entries::Cause;
-use super::fault::Fault;
 use super::rows::{self, json, word};
-use super::session::Session;
-use super::statements;
+use crate::ledger::engine::{Fault, Session, query};
 use crate::ledger::tenancy::Rouse;
 use crate::ledger::{Operator, Revision, TenantAction, TenantAuditRecord, TenantSummary};
 use crate::tenants::{PROBATION, Standing};
@@ -19,7 +15,7 @@ pub(super) async fn changed(
     session: &mut Session,
     after: Revision,
 ) -> Result<Vec<(String, Standing, Revision)>, Fault> {
-    let query = sqlx::query(statements::STANDINGS_AFTER).bind(after.0);
+    let query = query(session.sql.standings_after).bind(after.0);
     let found = query.fetch_all(session.connection()).await?;
     let read = |row| {
         Ok((
@@ -33,7 +29,7 @@ pub(super) async fn changed(
 
 /// A tenant's standing, where anything was ever decided about it.
 pub(super) async fn find(session: &mut Session, tenant: &str) -> Result<Option<Standing>, Fault> {
-    let query = sqlx::query(statements::STANDING).bind(tenant.to_owned());
+    let query = query(session.sql.standing).bind(tenant.to_owned());
     let row = query.fetch_optional(session.connection()).await?;
     row.map(|row| rows::standing(&row)).transpose()
 }
@@ -55,9 +51,7 @@ pub(super) async fn act(
     };
     add_audit(session, tenant, before.as_ref(), &after, cause).await?;
     if action.rouses() == Rouse::AtOnce {
-        let query = sqlx::query(statements::ROUSE_JOBS)
-            .bind(tenant.to_owned())
-            .bind(session.now);
+        let query = query(session.sql.rouse_jobs).bind(tenant.to_owned()).bind(session.now);
         query.execute(session.connection()).await?;
     }
     Ok(after)
@@ -66,7 +60,7 @@ pub(super) async fn act(
 /// Writes a standing under a new revision.
 pub(super) async fn save(session: &mut Session, tenant: &str, standing: &Standing) -> Result<(), Fault> {
     let millis = |time: Option<u64>| time.map(|time| i64::try_from(time).unwrap_or(i64::MAX));
-    let query = sqlx::query(statements::SAVE_STANDING)
+    let query = query(session.sql.save_standing)
         .bind(tenant.to_owned())
         .bind(standing.block.map(|block| word(&block)).transpose()?)
         .bind(json(&standing.limits)?)
@@ -84,7 +78,7 @@ pub(super) async fn add_audit(
     after: &Standing,
     cause: Cause<'_>,
 ) -> Result<(), Fault> {
-    let query = sqlx::query(statements::ADD_TENANT_AUDIT)
+    let query = query(session.sql.add_tenant_audit)
         .bind(tenant.to_owned())
         .bind(session.now)
         .bind(cause.who.to_owned())
@@ -98,7 +92,7 @@ pub(super) async fn add_audit(
 
 /// A tenant's audit trail, oldest first.
 pub(super) async fn audit(session: &mut Session, tenant: &str) -> Result<Vec<TenantAuditRecord>, Fault> {
-    let query = sqlx::query(statements::TENANT_AUDIT).bind(tenant.to_owned());
+    let query = query(session.sql.tenant_audit).bind(tenant.to_owned());
     let found = query.fetch_all(session.connection()).await?;
     found.iter().map(rows::tenant_audit_record).collect()
 }
@@ -106,7 +100,7 @@ pub(super) async fn audit(session: &mut Session, tenant: &str) -> Result<Vec<Ten
 /// Tenants of whom there is anything to say, by name.
 pub(super) async fn list(session: &mut Session) -> Result<Vec<TenantSummary>, Fault> {
     let now = session.now;
-    let query = sqlx::query(statements::TENANTS)
+    let query = query(session.sql.tenants)
         .bind(now)
         .bind(minute(now))
         .bind(day(now))

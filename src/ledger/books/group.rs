@@ -1,23 +1,23 @@
 //! Small writes of concurrent callers, committed together: one wait for the disk for all of them.
 //!
 //! A caller puts its write into the queue. Where nobody leads, a task is started that does: it takes the write lock, then all that
-//! is queued, writes it in one transaction, answers, and looks again. So nobody waits for company, and company gathers while
+//! is queued, writes it in one transaction (or one for each kind, see [`Writers`]), answers, and looks again. So nobody waits for company, and company gathers while
 //! the disk is busy. A caller is answered only when its write is on the disk. Where a statement fails, the whole is
 //! rolled back and each write is done by itself: what fails then is its own caller's alone.
 //!
 //! Absent on purpose: order among callers of one moment, and a size at which a batch is full: callers wait for their answers, so
 //! there are never more than there are jobs in hand.
 
+use std::collections::VecDeque;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::Sqlite;
-use super::fault::Fault;
-use super::session::Session;
 use super::small::{self, Answer, End, Park};
+use super::{AGAIN, Books};
 use crate::digest::Digest;
+use crate::ledger::engine::{Engine, Fault, Session, Writers};
 use crate::ledger::{ByClaim, LedgerError};
 use crate::verdict::Report;
 
@@ -56,7 +56,8 @@ pub(super) struct Batch {
     pub(super) parks: Vec<Ask<Park, ()>>,
 }
 
-impl Sqlite {
+#[expect(private_bounds, reason = "which databases there are is not for others to add to")]
+impl<E: Engine> Books<E> {
     /// Does a small write together with those of other callers.
     pub(super) async fn together<I, O>(
         &self,
@@ -73,7 +74,7 @@ impl Sqlite {
             tokio::spawn(lead(self.clone()));
         }
         answered.await.unwrap_or_else(|_| {
-            Err(self.failed(Fault::Request(
+            Err(self.engine.failed(Fault::Request(
                 "a write was given up: the program is ending, or its leader panicked".to_owned(),
             )))
         })
@@ -121,9 +122,9 @@ impl Drop for Lead {
     }
 }
 
-async fn lead(ledger: Sqlite) {
+async fn lead<E: Engine>(books: Books<E>) {
     let mut lead = Lead {
-        group: ledger.group.clone(),
+        group: books.group.clone(),
         leader: Leader::Works,
     };
     loop {
@@ -131,39 +132,70 @@ async fn lead(ledger: Sqlite) {
         if lead.leader == Leader::Nobody {
             return;
         }
-        // The lock first: while it is waited for, more is queued.
-        let session = ledger.write().await;
+        // The connection first: while it is waited for, more is queued.
+        let session = books.engine.write(&[]).await;
         let batch = lead.group.take();
         match session {
-            Ok(session) => write(&ledger, session, batch).await,
-            Err(error) => batch.refuse(&error),
+            Ok(session) => write(&books, session, batch).await,
+            Err(fault) => batch.refuse(&books.engine.failed(fault)),
         }
     }
 }
 
-async fn write(ledger: &Sqlite, session: Session, batch: Batch) {
-    let Err(batch) = attempt(ledger, session, batch).await else {
-        return;
-    };
-    for one in batch.apart() {
-        match ledger.write().await {
-            Ok(session) => drop(attempt(ledger, session, one).await),
-            Err(error) => one.refuse(&error),
+/// What became of a batch.
+enum Written {
+    /// Its callers are answered.
+    Answered,
+    /// Nothing is written: one of several cannot be done.
+    NotTogether(Batch),
+    /// Nothing is written, and no transaction can be begun now. Its callers are told so.
+    Unreachable(LedgerError),
+}
+
+async fn write<E: Engine>(books: &Books<E>, session: Session, batch: Batch) {
+    let mut session = Some(session);
+    let mut parts: VecDeque<Batch> = batch.parts(E::WRITERS).into();
+    while let Some(part) = parts.pop_front() {
+        match attempt(books, session.take(), part).await {
+            Written::Answered => {}
+            Written::NotTogether(part) => part.apart().into_iter().for_each(|one| parts.push_front(one)),
+            // Each would wait for as long, and for nothing.
+            Written::Unreachable(error) => parts.drain(..).for_each(|part| part.refuse(&error)),
         }
     }
 }
 
-/// Writes a batch and answers its callers. Gives it back, and nothing is written, where one of several cannot be done.
-async fn attempt(ledger: &Sqlite, mut session: Session, mut batch: Batch) -> Result<(), Batch> {
-    let done = small::write(&mut session, &mut batch).await;
-    if done.is_err() && batch.len() > 1 {
-        return Err(batch);
+/// Writes a batch in one transaction, and answers its callers.
+async fn attempt<E: Engine>(books: &Books<E>, mut open: Option<Session>, mut batch: Batch) -> Written {
+    let mut again = 0;
+    loop {
+        let session = match open.take() {
+            Some(session) => session,
+            None => match books.engine.write(&[]).await {
+                Ok(session) => session,
+                Err(fault) => {
+                    let error = books.engine.failed(fault);
+                    batch.refuse(&error);
+                    return Written::Unreachable(error);
+                }
+            },
+        };
+        match commit(session, &mut batch).await {
+            Ok(()) => batch.reply(),
+            Err(fault) if again < AGAIN && books.engine.may_succeed_again(&fault) => {
+                again += 1;
+                continue;
+            }
+            Err(fault) if batch.len() > 1 && fault.is_of_a_statement() => return Written::NotTogether(batch),
+            Err(fault) => batch.refuse(&books.engine.failed(fault)),
+        }
+        return Written::Answered;
     }
-    match ledger.end_with(session, done).await {
-        Ok(()) => batch.reply(),
-        Err(error) => batch.refuse(&error),
-    }
-    Ok(())
+}
+
+async fn commit(mut session: Session, batch: &mut Batch) -> Result<(), Fault> {
+    let done = small::write(&mut session, batch).await;
+    session.end_with(done).await
 }
 
 impl Batch {
@@ -189,6 +221,29 @@ impl Batch {
         self.ends.into_iter().for_each(|ask| ask.refuse(error));
         self.repeats.into_iter().for_each(|ask| ask.refuse(error));
         self.parks.into_iter().for_each(|ask| ask.refuse(error));
+    }
+
+    /// What may be written by one transaction. Where several write at a time, a transaction touches jobs in one statement only.
+    fn parts(self, writers: Writers) -> Vec<Self> {
+        let parts = match writers {
+            Writers::One => vec![self],
+            Writers::Many => vec![
+                Self {
+                    repeats: self.repeats,
+                    answers: self.answers,
+                    ..Self::default()
+                },
+                Self {
+                    ends: self.ends,
+                    ..Self::default()
+                },
+                Self {
+                    parks: self.parks,
+                    ..Self::default()
+                },
+            ],
+        };
+        parts.into_iter().filter(|part| !part.is_empty()).collect()
     }
 
     /// A batch for each of its writes.

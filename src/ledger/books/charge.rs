@@ -3,11 +3,10 @@
 use serde_json::Value;
 
 use super::entries::{self, Cause};
-use super::fault::Fault;
+use super::probation;
 use super::rows::{Run, json, word};
-use super::session::Session;
-use super::{probation, statements};
 use crate::blame::{Judgement, Scope};
+use crate::ledger::engine::{Fault, Session, query};
 use crate::ledger::{Entry, Looks};
 use crate::quarantine::{Gate, State};
 use crate::verdict::Reason;
@@ -128,7 +127,7 @@ fn charged(present: Option<Entry>, run: &Run, charge: &Charge, now: i64) -> Entr
 }
 
 async fn add_strike(session: &mut Session, run: &Run, charge: &Charge) -> Result<(), Fault> {
-    let query = sqlx::query(statements::ADD_STRIKE)
+    let query = query(session.sql.add_strike)
         .bind(run.digest.to_string())
         .bind(run.id.0)
         .bind(session.now)

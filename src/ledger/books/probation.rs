@@ -1,22 +1,18 @@
 //! A tenant whose uploads are convicted one after another is put on probation, in the transaction that convicts.
 
-use sqlx::Row;
-
 use super::entries::Cause;
-use super::fault::Fault;
-use super::session::Session;
-use super::{statements, tenants};
+use super::tenants;
 use crate::digest::Digest;
+use crate::ledger::engine::{Fault, Lock, Session, query};
 use crate::tenants::{PROBATION, PROBATION_CONVICTIONS};
 
 const PROBATION_MS: i64 = PROBATION.as_millis() as i64;
 
 /// Notes that an upload was convicted, which `tenant` was first to send, and what follows for that tenant.
 pub(super) async fn convicted(session: &mut Session, digest: &Digest, tenant: &str) -> Result<(), Fault> {
+    session.lock(&[Lock::Standings]).await?;
     let now = session.now;
-    let mark = sqlx::query(statements::MARK_CONVICTED)
-        .bind(digest.to_string())
-        .bind(now);
+    let mark = query(session.sql.mark_convicted).bind(digest.to_string()).bind(now);
     mark.execute(session.connection()).await?;
 
     let before = tenants::find(session, tenant).await?;
@@ -36,7 +32,7 @@ pub(super) async fn convicted(session: &mut Session, digest: &Digest, tenant: &s
 }
 
 async fn count(session: &mut Session, tenant: &str) -> Result<u64, Fault> {
-    let query = sqlx::query(statements::CONVICTIONS_OF)
+    let query = query(session.sql.convictions_of)
         .bind(tenant.to_owned())
         .bind(session.now - PROBATION_MS);
     let convictions: i64 = query.fetch_one(session.connection()).await?.try_get("convictions")?;

@@ -1,18 +1,15 @@
-//! Small writes, many at a time: one statement for all of a kind.
+//! Small writes, many at a time: one statement for all of a kind, in the order of their keys.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::Value;
-use sqlx::Row;
 
-use super::fault::Fault;
 use super::group::{Ask, Batch};
 use super::rows::{Cells, json};
-use super::session::Session;
-use super::{claim, entries, jobs, statements};
+use super::{claim, entries, jobs};
 use crate::digest::Digest;
+use crate::ledger::engine::{Fault, Session, query};
 use crate::ledger::{Arrival, ByClaim, Entry, KeptJob, RefusalOf};
 use crate::quarantine::Gate;
 use crate::recipe::RecipeKey;
@@ -36,12 +33,18 @@ pub(super) struct End {
 }
 
 /// What becomes of a job that is to end and that waits here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum IfKept {
     /// It ends.
     End,
     /// It goes on waiting, and its ender is told so.
     Leave,
+}
+
+impl End {
+    fn order(&self) -> (&String, IfKept) {
+        (&self.report.job, self.if_kept)
+    }
 }
 
 /// A job that is to wait.
@@ -58,20 +61,22 @@ pub(super) async fn write(session: &mut Session, batch: &mut Batch) -> Result<()
         *repeats.entry(ask.input.to_string()).or_default() += 1;
         ask.answer = Some(());
     }
-    answer(session, &mut batch.answers, &mut repeats).await?;
-    end(session, &mut batch.ends).await?;
+    let refused = answer(session, &mut batch.answers, &mut repeats).await?;
+    // Entries before jobs, as everywhere.
     count(session, repeats).await?;
+    refuse(session, &mut batch.answers, refused).await?;
+    end(session, &mut batch.ends).await?;
     park(session, &mut batch.parks).await
 }
 
-/// Looks every job and every digest up once; refuses what is listed.
+/// Looks every job and every digest up once; returns the reports of jobs whose digest is listed.
 async fn answer(
     session: &mut Session,
     asks: &mut [Ask<Answer, ByClaim>],
     repeats: &mut BTreeMap<String, i64>,
-) -> Result<(), Fault> {
+) -> Result<Vec<Report>, Fault> {
     if asks.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let mut known = arrivals(session, asks.iter().map(|ask| &ask.input.job)).await?;
     let mut listed: HashMap<Digest, Option<Entry>> = HashMap::new();
@@ -81,7 +86,7 @@ async fn answer(
             job, digest, recipe, ..
         } = &ask.input;
         if !listed.contains_key(digest) {
-            listed.insert(*digest, entries::current(session, digest).await?);
+            listed.insert(*digest, entries::find(session, digest).await?);
         }
         let entry = listed.get_mut(digest).and_then(Option::as_mut);
         let entry = entry.filter(|entry| claim::gate(Some(entry), recipe) == Gate::Closed);
@@ -101,24 +106,40 @@ async fn answer(
             }
         });
     }
-    let _ = end_jobs(session, refused.iter()).await?;
+    Ok(refused)
+}
+
+/// Ends jobs whose digest is listed. Where somebody else has had one kept or ended since it was looked up, that counts.
+async fn refuse(session: &mut Session, asks: &mut [Ask<Answer, ByClaim>], refused: Vec<Report>) -> Result<(), Fault> {
+    let ends = refused.into_iter().map(|report| End {
+        report,
+        if_kept: IfKept::Leave,
+    });
+    let ends: Vec<End> = ends.collect();
+    let ended = end_jobs(session, ends.iter()).await?;
+    let jobs = ends.iter().map(|end| &end.report.job);
+    let late: Vec<&String> = jobs.filter(|job| !ended.contains(*job)).collect();
+    if late.is_empty() {
+        return Ok(());
+    }
+    let first = arrivals(session, late.into_iter()).await?;
+    for ask in asks {
+        if let Some(arrival) = first.get(&ask.input.job) {
+            ask.answer = Some(arrival.clone().into());
+        }
+    }
     Ok(())
 }
 
 async fn end(session: &mut Session, asks: &mut [Ask<End, Option<Report>>]) -> Result<(), Fault> {
-    let kept = kept(session, asks).await?;
-    let leave = |ask: &&mut Ask<End, _>| ask.input.if_kept == IfKept::Leave && kept.contains(&ask.input.report.job);
-    let (left, asks): (Vec<_>, Vec<_>) = asks.iter_mut().partition(leave);
-    for ask in left {
-        ask.answer = Some(None);
-    }
-    let reports: Vec<&Report> = asks.iter().map(|ask| &ask.input.report).collect();
-    let mut ended = end_jobs(session, reports.into_iter()).await?;
+    // Of several for one job, one that ends it in any case counts.
+    asks.sort_by(|one, other| one.input.order().cmp(&other.input.order()));
+    let mut ended = end_jobs(session, asks.iter().map(|ask| &ask.input)).await?;
     let mut late = Vec::new();
     for ask in asks {
         match ended.remove(&ask.input.report.job) {
-            Some(()) => ask.answer = Some(Some(ask.input.report.clone())),
-            None => late.push(ask),
+            true => ask.answer = Some(Some(ask.input.report.clone())),
+            false => late.push(ask),
         }
     }
     if late.is_empty() {
@@ -127,51 +148,49 @@ async fn end(session: &mut Session, asks: &mut [Ask<End, Option<Report>>]) -> Re
     let jobs: Vec<&String> = late.iter().map(|ask| &ask.input.report.job).collect();
     let first = arrivals(session, jobs.into_iter()).await?;
     for ask in late {
-        let job = &ask.input.report.job;
-        ask.answer = match first.get(job) {
-            Some(Arrival::Ended(report)) => Some(Some((**report).clone())),
-            _ => return Err(jobs::neither(job)),
+        let End { report, if_kept } = &ask.input;
+        ask.answer = match (first.get(&report.job), if_kept) {
+            (Some(Arrival::Ended(first)), _) => Some(Some((**first).clone())),
+            (Some(Arrival::Waiting(_)), IfKept::Leave) => Some(None),
+            _ => return Err(jobs::neither(&report.job)),
         };
     }
     Ok(())
 }
 
-/// Those that wait here, of the jobs that are not to end then.
-async fn kept(session: &mut Session, asks: &[Ask<End, Option<Report>>]) -> Result<HashSet<String>, Fault> {
-    let careful = asks.iter().filter(|ask| ask.input.if_kept == IfKept::Leave);
-    let asked: Vec<&String> = careful.map(|ask| &ask.input.report.job).collect();
-    if asked.is_empty() {
-        return Ok(HashSet::new());
-    }
-    let known = arrivals(session, asked.into_iter()).await?;
-    let waits = |(job, arrival)| matches!(arrival, Arrival::Waiting(_)).then_some(job);
-    Ok(known.into_iter().filter_map(waits).collect())
-}
-
-/// Ends jobs; returns those that had not ended before.
-async fn end_jobs<'r>(
-    session: &mut Session,
-    reports: impl Iterator<Item = &'r Report>,
-) -> Result<HashMap<String, ()>, Fault> {
+/// Ends jobs; returns those that end now: that had not ended before, and are not left waiting. One statement decides and writes: between a
+/// look and a write, another worker might have a job kept.
+async fn end_jobs<'r>(session: &mut Session, ends: impl Iterator<Item = &'r End>) -> Result<HashSet<String>, Fault> {
     #[derive(Serialize)]
-    struct End<'r> {
+    struct Row<'r> {
         job: &'r str,
         tenant: &'r str,
-        report: &'r Report,
+        /// JSON as a text: databases read what they are given, and refuse characters in it that a report may have.
+        report: String,
     }
-    let ends: Vec<End<'_>> = reports
-        .map(|report| End {
+    let row = |End { report, .. }: &&'r End| {
+        Ok(Row {
             job: &report.job,
             tenant: &report.tenant,
-            report,
+            report: json(report)?,
         })
-        .collect();
+    };
+    let mut ends: Vec<&'r End> = ends.collect();
     if ends.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(HashSet::new());
     }
-    let query = sqlx::query(statements::END_JOBS).bind(json(&ends)?).bind(session.now);
+    // The first report of a job counts.
+    ends.sort_by_key(|end| end.order());
+    ends.dedup_by_key(|end| &end.report.job);
+    let rows: Vec<Row<'r>> = ends.iter().map(row).collect::<Result<_, Fault>>()?;
+    let leave = ends.iter().filter(|end| end.if_kept == IfKept::Leave);
+    let leave: Vec<&String> = leave.map(|end| &end.report.job).collect();
+    let query = query(session.sql.end_jobs)
+        .bind(json(&rows)?)
+        .bind(session.now)
+        .bind(json(&leave)?);
     let ended = query.fetch_all(session.connection()).await?;
-    ended.iter().map(|row| Ok((row.try_get("job")?, ()))).collect()
+    ended.iter().map(|row| Ok(row.try_get("job")?)).collect()
 }
 
 /// What is known of jobs; those of which nothing is are left out.
@@ -180,7 +199,7 @@ async fn arrivals(
     jobs: impl Iterator<Item = &String>,
 ) -> Result<HashMap<String, Arrival>, Fault> {
     let asked: Vec<&String> = jobs.collect();
-    let query = sqlx::query(statements::JOBS).bind(json(&asked)?);
+    let query = query(session.sql.jobs).bind(json(&asked)?);
     let found = query.fetch_all(session.connection()).await?;
     found
         .iter()
@@ -190,7 +209,7 @@ async fn arrivals(
 
 async fn count(session: &mut Session, repeats: BTreeMap<String, i64>) -> Result<(), Fault> {
     for (digest, times) in repeats {
-        let query = sqlx::query(statements::COUNT_REPEATS).bind(digest).bind(times);
+        let query = query(session.sql.count_repeats).bind(digest).bind(times);
         query.execute(session.connection()).await?;
     }
     Ok(())
@@ -202,25 +221,28 @@ async fn park(session: &mut Session, asks: &mut [Ask<Park, ()>]) -> Result<(), F
         job: &'a str,
         tenant: &'a str,
         digest: Option<&'a Digest>,
-        message: &'a Value,
+        message: String,
         tries: u32,
         delay: i64,
+    }
+    fn wait(Ask { input, .. }: &Ask<Park, ()>) -> Result<Waiting<'_>, Fault> {
+        Ok(Waiting {
+            job: &input.job.job,
+            tenant: &input.job.tenant,
+            digest: input.digest.as_ref(),
+            message: json(&input.job.message)?,
+            tries: input.job.tries,
+            delay: i64::try_from(input.delay.as_millis()).map_or(LONGEST_MS, |delay| delay.min(LONGEST_MS)),
+        })
     }
     if asks.is_empty() {
         return Ok(());
     }
-    let waiting: Vec<Waiting<'_>> = asks
-        .iter()
-        .map(|Ask { input, .. }| Waiting {
-            job: &input.job.job,
-            tenant: &input.job.tenant,
-            digest: input.digest.as_ref(),
-            message: &input.job.message,
-            tries: input.job.tries,
-            delay: i64::try_from(input.delay.as_millis()).map_or(LONGEST_MS, |delay| delay.min(LONGEST_MS)),
-        })
-        .collect();
-    let query = sqlx::query(statements::PARK).bind(json(&waiting)?).bind(session.now);
+    let mut waiting: Vec<Waiting<'_>> = asks.iter().rev().map(wait).collect::<Result<_, Fault>>()?;
+    // The last word on a job counts.
+    waiting.sort_by_key(|waiting| waiting.job);
+    waiting.dedup_by_key(|waiting| waiting.job);
+    let query = query(session.sql.park).bind(json(&waiting)?).bind(session.now);
     query.execute(session.connection()).await?;
     for ask in asks {
         ask.answer = Some(());

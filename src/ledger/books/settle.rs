@@ -1,14 +1,10 @@
 //! The end of an attempt: judged by [`crate::blame`], written with everything that follows from it.
 
-use sqlx::sqlite::SqliteRow;
-
 use super::charge::{self, Charge};
 use super::entries::{self, Cause};
-use super::fault::Fault;
 use super::rows::{self, Run, json, word};
-use super::session::Session;
-use super::statements;
 use crate::blame::{self, Judgement, Scope, Strike};
+use crate::ledger::engine::{Fault, Row, Session, query};
 use crate::ledger::{Ending, Settled};
 use crate::quarantine::{Gate, State};
 use crate::sandbox::outcome::{Outcome, Usage};
@@ -16,8 +12,8 @@ use crate::verdict::{Reason, Status};
 
 /// Ends an attempt, unless it has ended already.
 pub(super) async fn settle(session: &mut Session, ending: &Ending) -> Result<Settled, Fault> {
-    let query = sqlx::query(statements::RUN).bind(ending.attempt.0);
-    let row: Option<SqliteRow> = query.fetch_optional(session.connection()).await?;
+    let query = query(session.sql.run).bind(ending.attempt.0);
+    let row: Option<Row> = query.fetch_optional(session.connection()).await?;
     let Some(run) = row.map(|row| rows::run(&row)).transpose()? else {
         return Ok(Settled::Fenced);
     };
@@ -46,7 +42,7 @@ pub(super) async fn counted_strikes(session: &mut Session, run: &Run) -> Result<
     // Letting go for lack of time forgives strikes, so the entry is brought up to date first.
     let _ = entries::current(session, &run.digest).await?;
     let now = session.now;
-    let query = sqlx::query(statements::STRIKES_THAT_COUNT)
+    let query = query(session.sql.strikes_that_count)
         .bind(run.digest.to_string())
         .bind(run.epoch.build.clone())
         .bind(run.epoch.limits.clone());
@@ -63,7 +59,7 @@ pub(super) async fn end_run(
     usage: &Usage,
 ) -> Result<(), Fault> {
     let struck = matches!(judgement, Judgement::Strike(_) | Judgement::Convict(_));
-    let query = sqlx::query(statements::END_RUN)
+    let query = query(session.sql.end_run)
         .bind(run.id.0)
         .bind(outcome)
         .bind(struck)
@@ -78,7 +74,7 @@ async fn remember(session: &mut Session, run: &Run, ending: &Ending, status: Sta
         Outcome::Refused(refusal) => Some(refusal),
         _ => None,
     };
-    let query = sqlx::query(statements::REMEMBER)
+    let query = query(session.sql.remember)
         .bind(run.digest.to_string())
         .bind(run.recipe.0.clone())
         .bind(word(&status)?)

@@ -2,11 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
-use super::fault::Fault;
 use super::rows::{self, Cells, json, word};
-use super::session::Session;
-use super::statements;
 use crate::digest::Digest;
+use crate::ledger::engine::{Fault, Lock, Row, Session, query};
 use crate::ledger::{Dossier, Entry, Filter};
 use crate::quarantine::{Action, State, lifetime};
 
@@ -31,7 +29,7 @@ impl<'a> Cause<'a> {
 /// The entry of a digest, as of now: one whose time is over counts as expired.
 pub(super) async fn find(session: &mut Session, digest: &Digest) -> Result<Option<Entry>, Fault> {
     let now = session.now;
-    let query = sqlx::query(statements::ENTRY).bind(digest.to_string());
+    let query = query(session.sql.entry).bind(digest.to_string());
     let row = query.fetch_optional(session.connection()).await?;
     row.map(|row| rows::entry(&row).map(|entry| as_of(entry, now)))
         .transpose()
@@ -39,7 +37,7 @@ pub(super) async fn find(session: &mut Session, digest: &Digest) -> Result<Optio
 
 /// The same in a transaction that writes: an entry whose time is over is moved to expired.
 pub(super) async fn current(session: &mut Session, digest: &Digest) -> Result<Option<Entry>, Fault> {
-    let query = sqlx::query(statements::ENTRY).bind(digest.to_string());
+    let query = query(session.sql.entry).bind(digest.to_string());
     let row = query.fetch_optional(session.connection()).await?;
     let Some(entry) = row.map(|row| rows::entry(&row)).transpose()? else {
         return Ok(None);
@@ -87,7 +85,7 @@ pub(super) async fn save(
 ) -> Result<(), Fault> {
     let forgive =
         matches!(entry.state, State::Released | State::Expired | State::Allowed) && before != Some(entry.state);
-    let query = sqlx::query(statements::SAVE_ENTRY)
+    let saved = query(session.sql.save_entry)
         .bind(entry.digest.to_string())
         .bind(entry.state.word())
         .bind(word(&entry.reason)?)
@@ -105,8 +103,8 @@ pub(super) async fn save(
         .bind(entry.expires.map(|expires| expires.timestamp_millis()))
         .bind(i64::try_from(entry.repeats).unwrap_or(i64::MAX))
         .bind(forgive);
-    query.execute(session.connection()).await?;
-    let query = sqlx::query(statements::ADD_AUDIT)
+    saved.execute(session.connection()).await?;
+    let audited = query(session.sql.add_audit)
         .bind(entry.digest.to_string())
         .bind(session.now)
         .bind(cause.who.to_owned())
@@ -114,7 +112,7 @@ pub(super) async fn save(
         .bind(cause.why.to_owned())
         .bind(before.map(State::word))
         .bind(entry.state.word());
-    query.execute(session.connection()).await?;
+    audited.execute(session.connection()).await?;
     Ok(())
 }
 
@@ -123,7 +121,7 @@ pub(super) async fn list(session: &mut Session, filter: &Filter) -> Result<Vec<E
     let now = session.now;
     let ago = |age: std::time::Duration| now.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
     let states: Vec<&str> = filter.states.iter().map(|state| state.word()).collect();
-    let query = sqlx::query(statements::ENTRIES)
+    let query = query(session.sql.entries)
         .bind(if states.is_empty() { None } else { Some(json(&states)?) })
         .bind(filter.reason.map(|reason| word(&reason)).transpose()?)
         .bind(filter.tenant.clone())
@@ -143,12 +141,19 @@ pub(super) async fn resolve(session: &mut Session, prefix: &str) -> Result<Vec<D
     if !prefix.chars().all(|digit| digit.is_ascii_hexdigit()) {
         return Ok(Vec::new());
     }
-    let query = sqlx::query(statements::DIGESTS_FROM).bind(prefix.to_ascii_lowercase());
+    let query = query(session.sql.digests_from).bind(prefix.to_ascii_lowercase());
     let found = query.fetch_all(session.connection()).await?;
-    found
-        .iter()
-        .map(|row| Cells::of(row, "entries", "digest").word("digest"))
-        .collect()
+    found.iter().map(digest_of).collect()
+}
+
+fn digest_of(row: &Row) -> Result<Digest, Fault> {
+    Cells::of(row, "entries", "digest").word("digest")
+}
+
+/// Locks several digests. Whoever writes entries of several does so in the order of their digests.
+pub(super) async fn lock(session: &mut Session, digests: impl Iterator<Item = &Digest>) -> Result<(), Fault> {
+    let locks: Vec<Lock> = digests.map(Lock::digest).collect();
+    session.lock(&locks).await
 }
 
 /// An entry with its history.
@@ -156,9 +161,9 @@ pub(super) async fn dossier(session: &mut Session, digest: &Digest) -> Result<Op
     let Some(entry) = find(session, digest).await? else {
         return Ok(None);
     };
-    let strikes = history(session, statements::STRIKES, digest).await?;
-    let attempts = history(session, statements::ATTEMPTS, digest).await?;
-    let audit = history(session, statements::AUDIT, digest).await?;
+    let strikes = history(session, session.sql.strikes, digest).await?;
+    let attempts = history(session, session.sql.attempts, digest).await?;
+    let audit = history(session, session.sql.audit, digest).await?;
     Ok(Some(Dossier {
         entry,
         strikes: strikes.iter().map(rows::strike_record).collect::<Result<_, _>>()?,
@@ -167,24 +172,22 @@ pub(super) async fn dossier(session: &mut Session, digest: &Digest) -> Result<Op
     }))
 }
 
-async fn history(
-    session: &mut Session,
-    statement: &'static str,
-    digest: &Digest,
-) -> Result<Vec<sqlx::sqlite::SqliteRow>, Fault> {
-    Ok(sqlx::query(statement)
+async fn history(session: &mut Session, statement: &'static str, digest: &Digest) -> Result<Vec<Row>, Fault> {
+    query(statement)
         .bind(digest.to_string())
         .fetch_all(session.connection())
-        .await?)
+        .await
 }
 
 /// Moves at most `most` entries whose time is over to expired; returns how many.
 pub(super) async fn expire_due(session: &mut Session, most: u32) -> Result<u64, Fault> {
-    let query = sqlx::query(statements::DUE_ENTRIES).bind(session.now).bind(most);
-    let due = query.fetch_all(session.connection()).await?;
-    for row in &due {
-        let entry = rows::entry(row)?;
-        let _ = expire(session, entry).await?;
+    let query = query(session.sql.due_entries).bind(session.now).bind(most);
+    let found = query.fetch_all(session.connection()).await?;
+    let mut due: Vec<Digest> = found.iter().map(digest_of).collect::<Result<_, _>>()?;
+    due.sort_unstable();
+    lock(session, due.iter()).await?;
+    for digest in &due {
+        let _ = current(session, digest).await?;
     }
     Ok(due.len() as u64)
 }

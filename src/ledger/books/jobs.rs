@@ -1,13 +1,9 @@
 //! Jobs that wait here with their messages acknowledged, and the reports of those that ended.
 
 use serde_json::json;
-use sqlx::Row;
-use sqlx::sqlite::{SqliteExecutor, SqliteRow};
 
-use super::fault::Fault;
 use super::rows::{self, Cells};
-use super::session::Session;
-use super::statements;
+use crate::ledger::engine::{Fault, Row, Session, Statements, Wire, query};
 use crate::ledger::{Arrival, KeptJob, LEASE, Reopened, WorkerId};
 use crate::verdict::Status;
 
@@ -16,16 +12,13 @@ const LEASE_MS: i64 = LEASE.as_millis() as i64;
 const SET_BACK_MS: i64 = 2_000;
 
 /// In a transaction, or by itself: it is one statement.
-pub(super) async fn arrival<'e>(on: impl SqliteExecutor<'e>, job: &str) -> Result<Arrival, Fault> {
-    let row = sqlx::query(statements::JOB)
-        .bind(job.to_owned())
-        .fetch_optional(on)
-        .await?;
+pub(super) async fn arrival(on: &mut dyn Wire, sql: &Statements, job: &str) -> Result<Arrival, Fault> {
+    let row = query(sql.job).bind(job.to_owned()).fetch_optional(on).await?;
     row.map_or(Ok(Arrival::New), |row| arrived(&row))
 }
 
 /// What a job's row says.
-pub(super) fn arrived(row: &SqliteRow) -> Result<Arrival, Fault> {
+pub(super) fn arrived(row: &Row) -> Result<Arrival, Fault> {
     let cells = Cells::of(row, "jobs", "job");
     match cells.get::<Option<i64>>("ended")? {
         None => Ok(Arrival::Waiting(cells.get("tenant")?)),
@@ -34,7 +27,7 @@ pub(super) fn arrived(row: &SqliteRow) -> Result<Arrival, Fault> {
 }
 
 pub(super) async fn any_due(session: &mut Session) -> Result<bool, Fault> {
-    let query = sqlx::query(statements::ANY_DUE).bind(session.now);
+    let query = query(session.sql.any_due).bind(session.now);
     Ok(query.fetch_optional(session.connection()).await?.is_some())
 }
 
@@ -47,12 +40,12 @@ pub(super) async fn adopt(
 ) -> Result<Vec<KeptJob>, Fault> {
     let now = session.now;
     let kept_out = json!(kept_out).to_string();
-    let back = sqlx::query(statements::SET_BACK)
+    let back = query(session.sql.set_back)
         .bind(now)
         .bind(now + SET_BACK_MS)
         .bind(kept_out.clone());
     back.execute(session.connection()).await?;
-    let query = sqlx::query(statements::ADOPT)
+    let query = query(session.sql.adopt)
         .bind(now)
         .bind(worker.0.clone())
         .bind(now + LEASE_MS)
@@ -66,13 +59,11 @@ pub(super) async fn adopt(
 
 /// Renews the hold on jobs that a worker still works on.
 pub(super) async fn hold(session: &mut Session, worker: &WorkerId, jobs: &[String]) -> Result<(), Fault> {
-    for job in jobs {
-        let query = sqlx::query(statements::HOLD_JOB)
-            .bind(job.clone())
-            .bind(worker.0.clone())
-            .bind(session.now + LEASE_MS);
-        query.execute(session.connection()).await?;
-    }
+    let query = query(session.sql.hold_jobs)
+        .bind(json!(jobs).to_string())
+        .bind(worker.0.clone())
+        .bind(session.now + LEASE_MS);
+    query.execute(session.connection()).await?;
     Ok(())
 }
 
@@ -82,19 +73,20 @@ pub(super) fn neither(job: &str) -> Fault {
 }
 
 pub(super) async fn waiting(session: &mut Session) -> Result<u64, Fault> {
-    let row = sqlx::query(statements::WAITING).fetch_one(session.connection()).await?;
+    let row = query(session.sql.waiting).fetch_one(session.connection()).await?;
     let waiting: i64 = row.try_get("waiting")?;
     Ok(waiting.unsigned_abs())
 }
 
 /// Forgets a job that ended `failed`.
 pub(super) async fn reopen(session: &mut Session, job: &str) -> Result<Reopened, Fault> {
-    match arrival(session.connection(), job).await? {
+    let sql = session.sql;
+    match arrival(session.connection(), sql, job).await? {
         Arrival::New => Ok(Reopened::Unknown),
         Arrival::Waiting(_) => Ok(Reopened::NotEnded),
         Arrival::Ended(report) if report.status != Status::Failed => Ok(Reopened::EndedOtherwise(report.status)),
         Arrival::Ended(_) => {
-            let query = sqlx::query(statements::FORGET_JOB).bind(job.to_owned());
+            let query = query(session.sql.forget_job).bind(job.to_owned());
             query.execute(session.connection()).await?;
             Ok(Reopened::Reopened)
         }

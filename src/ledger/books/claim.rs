@@ -1,15 +1,10 @@
 //! Whether a digest may run: entry first, then what is remembered, then what is running, then the rule for running alone.
 
-use sqlx::Row;
-use sqlx::sqlite::SqlitePool;
-
-use super::entries;
-use super::fault::Fault;
 use super::rows::{self, Memory, gate_word};
-use super::session::Session;
-use super::{statements, workers};
+use super::{entries, workers};
 use crate::blame::REFUSAL_MEMORY;
 use crate::digest::Digest;
+use crate::ledger::engine::{Fault, Lock, Session, Statements, Wire, query};
 use crate::ledger::{Attempt, AttemptId, Claim, Claimed, Entry, Epoch, Known};
 use crate::quarantine::Gate;
 use crate::recipe::RecipeKey;
@@ -31,9 +26,19 @@ pub(super) async fn look(session: &mut Session, claim: &Claim) -> Result<Option<
     })
 }
 
+/// What nobody else may decide about while a claim is decided.
+pub(super) fn locks(claim: &Claim) -> Vec<Lock> {
+    let mut locks = vec![Lock::works(&claim.worker), Lock::digest(&claim.digest)];
+    locks.extend(claim.most_in_flight.map(|_| Lock::tenant(&claim.tenant)));
+    locks
+}
+
 /// Decides again, where nobody else can come between, and records the repeat or the attempt.
 pub(super) async fn claim(session: &mut Session, claim: &Claim) -> Result<Claimed, Fault> {
     let entry = entries::current(session, &claim.digest).await?;
+    if gate(entry.as_ref(), &claim.recipe) == Gate::Solo {
+        session.lock(&[Lock::Solo]).await?;
+    }
     let decision = decide(session, claim, entry.as_ref()).await?;
     match (decision, entry) {
         (Decision::Closed, Some(entry)) => Ok(Claimed::Listed(Box::new(count_repeat(session, entry).await?))),
@@ -66,11 +71,9 @@ pub(super) enum Look {
 }
 
 /// A look outside of any transaction.
-pub(super) async fn by_claim(readers: &SqlitePool, job: &str, claimed: &Digest) -> Result<Look, Fault> {
-    let query = sqlx::query(statements::BY_CLAIM)
-        .bind(job.to_owned())
-        .bind(claimed.to_string());
-    let row = query.fetch_one(readers).await?;
+pub(super) async fn by_claim(on: &mut dyn Wire, sql: &Statements, job: &str, claimed: &Digest) -> Result<Look, Fault> {
+    let query = query(sql.by_claim).bind(job.to_owned()).bind(claimed.to_string());
+    let row = query.fetch_one(on).await?;
     Ok(match (row.try_get("known")?, row.try_get("listed")?) {
         (true, _) => Look::Job,
         (false, true) => Look::Listed,
@@ -95,11 +98,11 @@ async fn decide(session: &mut Session, claim: &Claim, entry: Option<&Entry>) -> 
     if let Some(known) = remembered(session, claim).await? {
         return Ok(Decision::Known(Box::new(known)));
     }
-    let running = sqlx::query(statements::IS_RUNNING).bind(claim.digest.to_string());
+    let running = query(session.sql.is_running).bind(claim.digest.to_string());
     if running.fetch_optional(session.connection()).await?.is_some() {
         return Ok(Decision::Busy);
     }
-    let solo = sqlx::query(statements::IS_SOLO_RUNNING);
+    let solo = query(session.sql.is_solo_running);
     if gate == Gate::Solo && solo.fetch_optional(session.connection()).await?.is_some() {
         return Ok(Decision::Busy);
     }
@@ -117,7 +120,7 @@ async fn tenant_is_full(session: &mut Session, claim: &Claim) -> Result<bool, Fa
     let Some(most) = claim.most_in_flight else {
         return Ok(false);
     };
-    let query = sqlx::query(statements::RUNS_OF_TENANT).bind(claim.tenant.clone());
+    let query = query(session.sql.runs_of_tenant).bind(claim.tenant.clone());
     let running: i64 = query.fetch_one(session.connection()).await?.try_get("running")?;
     Ok(running >= i64::from(most))
 }
@@ -130,7 +133,7 @@ pub(super) fn gate(entry: Option<&Entry>, asked: &RecipeKey) -> Gate {
 }
 
 async fn remembered(session: &mut Session, claim: &Claim) -> Result<Option<Known>, Fault> {
-    let query = sqlx::query(statements::RESULT)
+    let query = query(session.sql.result)
         .bind(claim.digest.to_string())
         .bind(claim.recipe.0.clone());
     let row = query.fetch_optional(session.connection()).await?;
@@ -150,7 +153,7 @@ fn holds(memory: &Memory, epoch: &Epoch, now: i64) -> bool {
 
 /// Drops what is remembered of a digest and a recipe.
 pub(super) async fn forget(session: &mut Session, digest: &Digest, recipe: &RecipeKey) -> Result<(), Fault> {
-    let query = sqlx::query(statements::FORGET)
+    let query = query(session.sql.forget)
         .bind(digest.to_string())
         .bind(recipe.0.clone());
     query.execute(session.connection()).await?;
@@ -159,7 +162,7 @@ pub(super) async fn forget(session: &mut Session, digest: &Digest, recipe: &Reci
 
 /// Counts one more refusal by digest.
 pub(super) async fn count_repeat(session: &mut Session, mut entry: Entry) -> Result<Entry, Fault> {
-    let query = sqlx::query(statements::COUNT_REPEAT).bind(entry.digest.to_string());
+    let query = query(session.sql.count_repeat).bind(entry.digest.to_string());
     query.execute(session.connection()).await?;
     entry.repeats += 1;
     Ok(entry)
@@ -167,7 +170,7 @@ pub(super) async fn count_repeat(session: &mut Session, mut entry: Entry) -> Res
 
 async fn start(session: &mut Session, claim: &Claim, gate: Gate) -> Result<Attempt, Fault> {
     workers::must_be_signed_on(session, &claim.worker).await?;
-    let query = sqlx::query(statements::START_RUN)
+    let query = query(session.sql.start_run)
         .bind(claim.digest.to_string())
         .bind(claim.recipe.0.clone())
         .bind(claim.epoch.build.clone())
