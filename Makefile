@@ -1,5 +1,5 @@
 # Two commands: `make demo` runs the main job, `make test` installs what tests need and passes them.
-.PHONY: demo test lint bench bench-photos bench-hostile deny need need-tests need-corpus clean
+.PHONY: demo test lint image bench bench-photos bench-hostile deny need need-tests need-corpus clean
 
 CARGO ?= cargo
 
@@ -32,6 +32,10 @@ bench-hostile: need
 	$(CARGO) bench --locked --bench hostile
 	benches/hostile/peers.py $(if $(PATIENCE),--patience $(PATIENCE)) $(WITH)
 
+# The image, built and run as it is meant to be, without Docker and without a registry; as root. `WITH=run` runs what is there, `clean` drops it.
+image:
+	deploy/image/try $(WITH)
+
 # What came in with a dependency: licences, banned crates, sources. Installs cargo-deny where it is missing.
 deny:
 	@$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install cargo-deny --locked
@@ -50,11 +54,12 @@ need:
 	[ -z "$$(missing)" ] || { echo "lazaret: missing on this machine:$$(missing)"; exit 1; }
 	@command -v $(CARGO) >/dev/null || { echo "lazaret: cargo is missing; install Rust 1.94 or later, see https://rustup.rs"; exit 1; }
 
-# Tests start RabbitMQ nodes of their own, with certificates made by openssl. The package would start one too, at the usual ports and at
-# every boot: a policy for the time of the installation forbids that. A host that has a policy of its own keeps it. Debian and Ubuntu.
+# Tests start RabbitMQ nodes of their own, with certificates made by openssl, and have systemd-analyze read the unit. The package would
+# start a node too, at the usual ports and at every boot: a policy for the time of the installation forbids that. A host that has a
+# policy of its own keeps it. Debian and Ubuntu.
 need-tests:
 	@{ [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] && command -v openssl && command -v setsid && command -v ps && \
-	   python3 -c 'import venv, ensurepip' 2>&1 && command -v node && command -v npm; } >/dev/null || { \
+	   python3 -c 'import venv, ensurepip' 2>&1 && command -v node && command -v npm && command -v systemd-analyze; } >/dev/null || { \
 	    sudo=$$(command -v sudo || true); policy=/usr/sbin/policy-rc.d; \
 	    if [ ! -e $$policy ]; then \
 	        trap '$$sudo rm -f $$policy' EXIT; trap 'exit 1' INT TERM; \
@@ -62,7 +67,7 @@ need-tests:
 	    fi; \
 	    had=$$(command -v rabbitmqctl || true); \
 	    $$sudo apt-get update && \
-	    $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends rabbitmq-server openssl util-linux procps \
+	    $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends rabbitmq-server openssl systemd util-linux procps \
 	        python3 python3-venv $$(command -v npm >/dev/null || echo nodejs npm) && \
 	    { [ -n "$$had" ] || [ ! -d /run/systemd/system ] || $$sudo systemctl disable rabbitmq-server; }; }
 

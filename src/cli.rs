@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 all well; 1 some input was not converted, or a check failed; 2 usage; 78 bad configuration.
 
+mod alive;
 mod broker;
 mod check;
 mod convert;
@@ -62,6 +63,7 @@ enum Command {
     Topology(topology::TopologyCommand),
     Check(check::Check),
     Doctor(doctor::Doctor),
+    Alive(alive::Alive),
     /// Print configuration.
     Config {
         #[command(subcommand)]
@@ -168,6 +170,7 @@ fn run(command: Command) -> Result<Ending, Failure> {
             Command::Topology(command) => command.run().await,
             Command::Check(command) => command.run().await,
             Command::Doctor(command) => command.run().await,
+            Command::Alive(command) => command.run().await,
             Command::Config { .. } | Command::Completions { .. } => Ok(Ending::Well),
         }
     })

@@ -69,6 +69,9 @@ pub struct WorkerConfig {
     /// Longest drain after TERM.
     #[serde(with = "humantime_serde")]
     pub drain: Duration,
+    /// Time from TERM to KILL, as the supervisor has it; 0: not known.
+    #[serde(with = "humantime_serde")]
+    pub grace: Duration,
 }
 
 /// Who goes first. The other values are for comparison.
@@ -174,6 +177,7 @@ impl Default for WorkerConfig {
         Self {
             slots: 0,
             drain: Duration::from_secs(25),
+            grace: Duration::ZERO,
         }
     }
 }

@@ -7,6 +7,7 @@
 )]
 
 mod cli {
+    mod alive;
     mod configuration;
     mod convert;
     mod dead;
