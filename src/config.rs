@@ -88,6 +88,9 @@ pub struct WorkerConfig {
     /// Folder of the local record of attempts in the air; none: see [`Config::flights`].
     #[serde(with = "amqp::optional")]
     pub flights: Option<PathBuf>,
+    /// Time from TERM to KILL, as the supervisor has it; 0: not known.
+    #[serde(with = "humantime_serde")]
+    pub grace: Duration,
 }
 
 /// Who goes first. The other values are for comparison.
@@ -197,6 +200,7 @@ impl Default for WorkerConfig {
             slots: 0,
             drain: Duration::from_secs(25),
             flights: None,
+            grace: Duration::ZERO,
         }
     }
 }

@@ -33,6 +33,7 @@ pub mod sandbox;
 pub mod service;
 pub mod specimens;
 pub mod store;
+pub mod supervisor;
 pub mod telemetry;
 pub mod tenants;
 pub mod verdict;

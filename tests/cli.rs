@@ -7,6 +7,7 @@
 )]
 
 mod cli {
+    mod alive;
     mod asked;
     mod configuration;
     mod convert;

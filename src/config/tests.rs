@@ -244,6 +244,18 @@ fn relative_paths_are_relative_to_the_file() {
 }
 
 #[test]
+fn a_drain_that_the_supervisor_would_cut_short_is_refused() {
+    let why = wrong("[worker]\ngrace = \"29s\"");
+    assert!(
+        why.contains("worker.grace is 29s, worker.drain takes 25s of it, and signing off up to 5s"),
+        "{why}"
+    );
+    for fits in ["grace = \"30s\"", "grace = \"10s\"\ndrain = \"5s\"", "grace = \"0s\""] {
+        Config::parse(&format!("[worker]\n{fits}"), "lazaret.toml", Vec::new()).unwrap();
+    }
+}
+
+#[test]
 fn values_that_no_host_has_use_for_are_named_with_their_bound() {
     let cases = [
         ("[limits]\ncpu = \"300000000000years\"", "limits.cpu is "),
