@@ -21,7 +21,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::config::AdminAddress;
 use crate::desk::{Desk, Proxied};
 use crate::ledger::Ledger;
-use crate::supervisor::Supervisor;
+use crate::notify::Supervisor;
 use crate::vitals::Vitals;
 
 /// How often the supervisor is told where something has changed.

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 all well; 1 some input was not converted, or a check failed; 2 usage; 78 bad configuration.
 
+mod alive;
 mod broker;
 mod check;
 mod convert;
@@ -9,6 +10,7 @@ mod dead;
 mod desk;
 mod doctor;
 mod health;
+mod ledger;
 mod place;
 mod quarantine;
 mod recipe;
@@ -61,11 +63,13 @@ enum Command {
     Dead(dead::Dead),
     Quarantine(quarantine::Quarantine),
     Tenant(tenant::Tenant),
+    Ledger(ledger::LedgerCommand),
     Topology(topology::TopologyCommand),
     Check(check::Check),
     Doctor(doctor::Doctor),
     Health(health::Health),
     Desk(desk::Desk),
+    Alive(alive::Alive),
     /// Print configuration.
     Config {
         #[command(subcommand)]
@@ -169,11 +173,13 @@ fn run(command: Command) -> Result<Ending, Failure> {
             Command::Dead(command) => command.run().await,
             Command::Quarantine(command) => command.run().await,
             Command::Tenant(command) => command.run().await,
+            Command::Ledger(command) => command.run().await,
             Command::Topology(command) => command.run().await,
             Command::Check(command) => command.run().await,
             Command::Doctor(command) => command.run().await,
             Command::Health(command) => command.run().await,
             Command::Desk(command) => command.run().await,
+            Command::Alive(command) => command.run().await,
             Command::Config { .. } | Command::Completions { .. } => Ok(Ending::Well),
         }
     })

@@ -29,6 +29,7 @@ mod turbo;
 use std::io::{self, Write};
 use std::rc::Rc;
 
+use crate::convert::encode::Order;
 use crate::convert::metadata::{Canvas, Embedding, Kept};
 use crate::convert::pixels::Layout;
 use crate::convert::plan::{Plan, Source, Step};
@@ -73,6 +74,8 @@ impl From<Refusal> for Failure {
 pub fn inspect(upload: &[u8], recipe: &Recipe, limits: &Limits) -> Result<Declaration, Refusal> {
     let headers = preflight::examine(upload, limits, Truncated::of(recipe))?.for_recipe(recipe, limits)?;
     let (width, height) = headers.displayed();
+    // Before its memory, which would be refused by a name that says less.
+    limits.check_avif(recipe, headers.format, (width, height))?;
     let plan = Plan::new(&headers, recipe);
     // First the decoder alone, so that what follows counts with sane numbers.
     fits(headers.decode_bytes_at(plan.scale), limits)?;
@@ -83,6 +86,7 @@ pub fn inspect(upload: &[u8], recipe: &Recipe, limits: &Limits) -> Result<Declar
         width,
         height,
         frames: headers.frames,
+        channels: headers.channels as u8,
         memory_bytes,
         decode_work: headers.decode_work(),
     })
@@ -238,7 +242,12 @@ fn write_one(
         0
     };
     let mut output = Embedding::new(output, kept, format, canvas);
-    let encoded = encode::encode(pixels, rendition, format, beside, &mut output)?;
+    let order = Order {
+        rendition,
+        format,
+        kept,
+    };
+    let encoded = encode::encode(pixels, order, beside, &mut output)?;
     let added = output.finish().map_err(Failure::Output)?;
     Ok(Made {
         format,

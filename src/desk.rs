@@ -30,11 +30,11 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-pub use account::{Account, Accounts, AccountsError, PASSWORD, Role, Token};
+pub use account::{Account, Accounts, AccountsError, PASSWORD, Role};
 pub use secret::Secret;
 pub(crate) use visitor::Peer;
 
-use crate::admin::Shown;
+use crate::admin::{Shown, Work};
 use crate::clock::Stopwatch;
 use session::Sessions;
 use throttle::Throttle;
@@ -108,6 +108,16 @@ impl Desk {
             })?);
         *locked(&self.accounts) = Some((now, Arc::clone(&accounts)));
         Ok(accounts)
+    }
+
+    /// What pages ask; a page that says so where the worker has no ledger yet.
+    fn work(&self) -> Result<Work, Response> {
+        self.shown.work().ok_or_else(|| {
+            frame::plain(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The worker has not opened its ledger yet.",
+            )
+        })
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {

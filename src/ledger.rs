@@ -6,6 +6,12 @@
 //! Absent on purpose: bytes of uploads and renditions (stores hold those), and retries of failed statements: an error means
 //! that the caller stops taking work.
 
+mod books;
+mod copy;
+mod engine;
+mod inventory;
+mod listing;
+pub mod postgres;
 pub mod sqlite;
 mod tenancy;
 
@@ -27,6 +33,9 @@ use crate::sandbox::protocol::Phase;
 use crate::tenants::{Standing, Use};
 use crate::verdict::{Notes, Reason, Report, Status, Stored};
 
+pub use copy::{Copied, copy};
+pub use inventory::{Count, Inventory, TABLES, Table};
+pub use listing::{COUNTED, LOOKED_AT, Listing, Mark, Page, Sender, Unreviewed, WorkerRecord};
 pub use tenancy::{MINUTES_KEPT, Revision, SIDELINE_LEASE, TenantAction, TenantAuditRecord, TenantSummary};
 
 /// How long a worker is believed alive after its last heartbeat.
@@ -42,7 +51,7 @@ pub const HISTORY: Duration = Duration::from_secs(7 * 24 * 3600);
 pub struct WorkerId(pub String);
 
 /// An attempt, and at the same time its fencing token: an outcome is written only while this attempt is the running one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AttemptId(pub i64);
 
@@ -103,6 +112,8 @@ pub struct Attempt {
     pub id: AttemptId,
     /// `Open`, `Solo` or `Vouched`.
     pub gate: Gate,
+    /// How many times as high its limits are, where an operator raised them.
+    pub raised: Option<u32>,
 }
 
 /// What is known of an upload from its headers and its conversion; all absent where it never got that far.
@@ -226,6 +237,9 @@ pub struct Entry {
     pub strikes: u64,
     /// How often it was refused by its digest.
     pub repeats: u64,
+    /// How many times as high its limits are, where an operator raised them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raised: Option<u32>,
 }
 
 /// An entry with its history.
@@ -239,6 +253,9 @@ pub struct Dossier {
     pub attempts: Vec<AttemptRecord>,
     /// Its audit trail, oldest first.
     pub audit: Vec<AuditRecord>,
+    /// Who sent it, by attempts that are kept; at most 20. A refusal by its digest leaves no name.
+    #[serde(default)]
+    pub senders: Vec<Sender>,
 }
 
 /// One strike. Append-only.
@@ -302,6 +319,38 @@ pub struct Operator {
     pub who: String,
     /// Reason for the audit trail.
     pub why: String,
+}
+
+/// An entry as an operator saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Which.
+    pub digest: Digest,
+    /// Its state then.
+    pub state: State,
+    /// When that had changed, in milliseconds.
+    pub changed_ms: i64,
+}
+
+impl Seen {
+    /// This entry, as it is now.
+    pub fn of(entry: &Entry) -> Self {
+        Self {
+            digest: entry.digest,
+            state: entry.state,
+            changed_ms: entry.changed.timestamp_millis(),
+        }
+    }
+}
+
+/// What became of an action on what an operator saw.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub enum Acted {
+    /// Done; the entry after it.
+    Done(Box<Entry>),
+    /// Somebody or something was faster: nothing was done. The entry as it is.
+    TooLate(Box<Entry>),
 }
 
 /// Which entries to list. All conditions hold together.
@@ -503,12 +552,20 @@ pub trait Ledger: Send + Sync {
 
     /// Entries, newest change first.
     async fn entries(&self, filter: &Filter) -> Result<Vec<Entry>, LedgerError>;
+    /// A page of the operators' list.
+    async fn page(&self, listing: &Listing) -> Result<Page, LedgerError>;
+    /// What waits for an operator.
+    async fn unreviewed(&self) -> Result<Unreviewed, LedgerError>;
+    /// Workers that signed on and not off, by host; at most 200.
+    async fn workers(&self) -> Result<Vec<WorkerRecord>, LedgerError>;
     /// Digests of entries that start with these hexadecimal digits, at most 2.
     async fn resolve(&self, prefix: &str) -> Result<Vec<Digest>, LedgerError>;
     /// One entry with its history.
     async fn dossier(&self, digest: &Digest) -> Result<Option<Dossier>, LedgerError>;
     /// An operator's action on an entry.
     async fn act(&self, digest: &Digest, action: Action, operator: &Operator) -> Result<Entry, LedgerError>;
+    /// The same, where the entry still is as the operator saw it. A note can always be made.
+    async fn act_on(&self, seen: &Seen, action: Action, operator: &Operator) -> Result<Acted, LedgerError>;
     /// Puts a digest on the list by hand (reason `listed`), or entries from another ledger with their strikes: all or none.
     async fn import(
         &self,

@@ -26,6 +26,7 @@ pub mod info;
 pub mod job;
 pub mod ledger;
 pub mod metrics;
+pub mod notify;
 pub mod pipeline;
 pub mod quarantine;
 pub mod recipe;

@@ -9,6 +9,7 @@ mod evidence;
 mod report;
 mod worker;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::blame::{self, Control, Judgement};
@@ -212,7 +213,11 @@ impl Worker {
         let run = async {
             recorded?;
             let task = Task::Convert(job.recipe.clone());
-            self.sandbox
+            let sandbox = match attempt.raised {
+                Some(times) => Cow::Owned(self.sandbox.raised(times)),
+                None => Cow::Borrowed(&self.sandbox),
+            };
+            sandbox
                 .attempt_within(ceiling, &upload.file, task, Watch::Both, self.release())
                 .await
         };

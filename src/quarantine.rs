@@ -29,6 +29,9 @@ pub enum State {
     Allowed,
 }
 
+/// How many times as high limits are once an operator has raised them.
+pub const RAISED: u32 = 4;
+
 /// What an operator, or time, does to an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -39,10 +42,14 @@ pub enum Action {
     Import,
     /// Let go.
     Release,
+    /// Let go, with limits raised until its state changes next.
+    Raise,
     /// Agree with the conviction.
     Confirm,
     /// Vouch for the upload.
     Allow,
+    /// Say something about it. Nothing else changes.
+    Note,
     /// Time is over.
     Expire,
 }
@@ -54,8 +61,10 @@ impl Action {
             Self::Add => "add",
             Self::Import => "import",
             Self::Release => "release",
+            Self::Raise => "raise",
             Self::Confirm => "confirm",
             Self::Allow => "allow",
+            Self::Note => "note",
             Self::Expire => "expire",
         }
     }
@@ -94,8 +103,10 @@ impl State {
         match (action, self) {
             (Action::Add | Action::Import, Suspected | Released | Expired) => Some(Quarantined),
             (Action::Release, Suspected | Quarantined | Confirmed | Allowed) => Some(Released),
+            (Action::Raise, _) => Some(Released),
             (Action::Confirm, Suspected | Quarantined | Released | Expired) => Some(Confirmed),
             (Action::Allow, state) if state != Allowed => Some(Allowed),
+            (Action::Note, state) => Some(state),
             (Action::Expire, Suspected | Quarantined) => Some(Expired),
             _ => None,
         }

@@ -8,7 +8,7 @@ mod colour;
 pub mod geometry;
 mod hundredths;
 mod placeholder;
-mod quality;
+pub mod quality;
 pub mod work;
 
 use std::fmt;
@@ -105,7 +105,7 @@ pub struct Rendition {
     /// Sharpens after resizing: how many times the difference to the neighbourhood is added, 0 (not at all) to 10.
     #[serde(default, skip_serializing_if = "Hundredths::is_zero")]
     pub sharpen: Hundredths,
-    /// Colours of a JPEG: of every pixel, or of every second in both directions; absent: of every pixel from quality 90.
+    /// Colours of a JPEG or an AVIF: of every pixel, or of every second in both directions; absent: of every pixel from quality 90.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chroma: Option<Chroma>,
     /// JPEG whose scans show the whole picture from coarse to fine: up to 5 % fewer bytes than otherwise, for four times the encoder's
@@ -153,6 +153,8 @@ pub enum Target {
     Webp,
     /// GIF: at most 256 colours a frame; a pixel is opaque or not there.
     Gif,
+    /// AVIF, lossy.
+    Avif,
     /// The upload's own format where it can be written, else PNG.
     #[default]
     Same,
@@ -169,7 +171,7 @@ pub enum Animation {
     Keep,
 }
 
-/// For how many pixels a JPEG keeps the colour; brightness is kept for each.
+/// For how many pixels a JPEG or an AVIF keeps the colour; brightness is kept for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Chroma {
     /// 4:2:0, one of four.
@@ -365,6 +367,14 @@ impl Rendition {
         self.animation == Animation::Keep && frames > 1 && can
     }
 
+    /// Whether the colours of every pixel are kept, at this quality, where the format knows the difference.
+    pub fn keeps_chroma(&self, quality: u8) -> bool {
+        match self.chroma {
+            Some(chroma) => chroma == Chroma::Full,
+            None => quality >= quality::FULL_CHROMA,
+        }
+    }
+
     /// Quality of a lossy format: 80 unless asked otherwise.
     pub fn quality(&self) -> Quality {
         self.quality.unwrap_or_default()
@@ -384,6 +394,10 @@ impl Rendition {
             if let Some(edge) = edge.filter(|edge| !(1..=MAX_EDGE).contains(edge)) {
                 return Err((field, format!("{edge} px is not between 1 and {MAX_EDGE}")));
             }
+        }
+        if !self.format.is_built() {
+            let problem = "avif is not in this build: it was left out by its feature, avif-out";
+            return Err(("format", problem.to_owned()));
         }
         if let Quality::Fixed(quality) = self.quality()
             && !(1..=100).contains(&quality)
@@ -413,12 +427,19 @@ impl Rendition {
 }
 
 impl Target {
+    /// Whether its encoder is in this build.
+    pub fn is_built(self) -> bool {
+        self != Self::Avif || cfg!(feature = "avif-out")
+    }
+
     /// The format that is written for an upload of format `source`.
     pub fn resolve(self, source: Format) -> Format {
         match (self, source) {
             (Self::Jpeg, _) | (Self::Same, Format::Jpeg) => Format::Jpeg,
             (Self::Webp, _) | (Self::Same, Format::Webp) => Format::Webp,
             (Self::Gif, _) => Format::Gif,
+            (Self::Avif, _) => Format::Avif,
+            (Self::Same, Format::Avif) if Self::Avif.is_built() => Format::Avif,
             (Self::Png | Self::Same, _) => Format::Png,
         }
     }

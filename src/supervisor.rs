@@ -1,135 +1,214 @@
-//! systemd, where it started this process as a service that notifies: that it has started, that it lives, that it stops.
+//! What a supervisor gives a worker, held against what the worker needs. `[pure]`, but for what lies below it.
 //!
-//! In: `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID` of the environment. Out: datagrams. Without them nothing is said, and all else is the
-//! same. Absent on purpose: waiting. A supervisor that does not read loses what it is told.
+//! In: a [`Given`], as [`cgroup`] and [`systemd`] find it here, or as a file to deploy has it. Out: [`Misfit`]s, each with the way out. A
+//! setting that fits one supervisor and not another shows when processes restart, which they all do when load is highest.
 
-use std::ffi::{OsStr, OsString};
-use std::io;
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
+pub mod cgroup;
+pub mod systemd;
+
+use std::fmt;
 use std::time::Duration;
 
-/// Whoever started this process, where it wants to be told.
-#[derive(Debug, Default)]
-pub struct Supervisor {
-    socket: Option<(UnixDatagram, SocketAddr)>,
-    watchdog: Option<Duration>,
+use bytesize::ByteSize;
+
+use crate::config::Config;
+
+/// What a worker takes after its drain, to let go of attempts, close its connections and sign off.
+pub const SIGNING_OFF: Duration = Duration::from_secs(5);
+/// Tasks of a worker beside its slots and processors: threads for files and SQLite, and the drills of a reload.
+const TASKS: u64 = 64;
+
+/// Who starts a worker again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Name {
+    /// Kubernetes.
+    Kubernetes,
+    /// systemd, and the unit where it is known.
+    Systemd(Option<String>),
+    /// Docker, Podman and the like.
+    ContainerEngine,
+    /// Nobody that is known; the parent's name.
+    Unknown(String),
 }
 
-/// What the environment says.
-#[derive(Debug, Default)]
-struct Told {
-    socket: Option<OsString>,
-    watchdog_usec: Option<String>,
-    watchdog_pid: Option<String>,
+/// Whom TERM reaches when the worker is to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Term {
+    /// The worker.
+    Worker,
+    /// Its children too.
+    Everybody,
 }
 
-impl Supervisor {
-    /// The one that the environment names, if any. A socket that cannot be used is told and not used.
-    pub fn of_environment() -> Self {
-        let text = |name| std::env::var(name).ok();
-        let told = Told {
-            socket: std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()),
-            watchdog_usec: text("WATCHDOG_USEC"),
-            watchdog_pid: text("WATCHDOG_PID"),
-        };
-        Self::of(&told, std::process::id()).unwrap_or_else(|error| {
-            tracing::warn!(%error, socket = ?told.socket, "NOTIFY_SOCKET cannot be used: the supervisor is told nothing");
-            Self::default()
-        })
-    }
+/// What ends where memory is short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Oom {
+    /// The process that the kernel picks.
+    One,
+    /// All of the worker.
+    All,
+}
 
-    fn of(told: &Told, pid: u32) -> io::Result<Self> {
-        let Some(name) = &told.socket else {
-            return Ok(Self::default());
-        };
-        let socket = UnixDatagram::unbound()?;
-        socket.set_nonblocking(true)?;
-        // Meant for another process of this service, where its id is another one.
-        let mine = told.watchdog_pid.as_ref().is_none_or(|id| id.parse() == Ok(pid));
-        let usec = told.watchdog_usec.as_ref().and_then(|usec| usec.parse::<u64>().ok());
-        Ok(Self {
-            socket: Some((socket, address(name)?)),
-            watchdog: usec.filter(|usec| mine && *usec > 0).map(Duration::from_micros),
-        })
-    }
+/// What becomes of a worker that ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restart {
+    /// It is started again.
+    Again,
+    /// It stays down.
+    Never,
+}
 
-    /// Says something, as sd_notify(3) has it: `READY=1`, `STOPPING=1`, `STATUS=…`.
-    pub fn say(&self, state: &str) {
-        if let Some((socket, address)) = &self.socket {
-            // Nothing can be done about a supervisor that does not listen.
-            let _ = socket.send_to_addr(state.as_bytes(), address);
+/// What a supervisor gives. What is not known is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// Who it is.
+    pub name: Name,
+    /// Time from TERM to KILL.
+    pub grace: Option<Duration>,
+    /// Memory of worker and children together, in bytes.
+    pub memory: Option<u64>,
+    /// Processes and threads, together.
+    pub tasks: Option<u64>,
+    /// Whom TERM reaches.
+    pub term: Option<Term>,
+    /// What ends where memory is short.
+    pub oom: Option<Oom>,
+    /// What becomes of a worker that ends.
+    pub restart: Option<Restart>,
+}
+
+/// What does not fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Misfit {
+    /// KILL comes before a drain is over.
+    Grace {
+        /// Time from TERM to KILL.
+        given: Duration,
+        /// `worker.drain`.
+        drain: Duration,
+    },
+    /// Fewer tasks than a worker has.
+    Tasks {
+        /// How many are allowed.
+        given: u64,
+        /// How many may be needed.
+        needed: u64,
+    },
+    /// Children are told to end when the worker drains.
+    Term,
+    /// One child that the kernel ends takes the worker with it.
+    Oom,
+    /// Nobody starts the worker again.
+    Restart,
+}
+
+/// What a misfit is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// To be mended before anything depends on it.
+    Wrong,
+    /// To be known. Some supervisors cannot be told otherwise.
+    Remark,
+}
+
+impl Given {
+    /// A supervisor of which nothing else is known.
+    pub fn by(name: Name) -> Self {
+        Self {
+            name,
+            grace: None,
+            memory: None,
+            tasks: None,
+            term: None,
+            oom: None,
+            restart: None,
         }
     }
 
-    /// How often it wants to hear that the process lives: twice in its time-out.
-    pub fn kick_every(&self) -> Option<Duration> {
-        self.watchdog.map(|timeout| timeout / 2)
+    /// Everything that does not fit a worker under this configuration.
+    pub fn misfits(&self, config: &Config) -> Vec<Misfit> {
+        let drain = config.worker.drain;
+        let grace = self.grace.filter(|given| *given < enough_for(drain));
+        let needed = tasks_of(config);
+        let tasks = self.tasks.filter(|given| *given < needed);
+        let all = [
+            grace.map(|given| Misfit::Grace { given, drain }),
+            tasks.map(|given| Misfit::Tasks { given, needed }),
+            (self.term == Some(Term::Everybody)).then_some(Misfit::Term),
+            (self.restart == Some(Restart::Never)).then_some(Misfit::Restart),
+            (self.oom == Some(Oom::All)).then_some(Misfit::Oom),
+        ];
+        all.into_iter().flatten().collect()
     }
 }
 
-/// A path, or the name of an abstract socket behind an `@`.
-fn address(name: &OsStr) -> io::Result<SocketAddr> {
-    match name.as_bytes() {
-        [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
-        [b'/', ..] => SocketAddr::from_pathname(name),
-        _ => Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "neither a path nor an abstract name",
-        )),
+/// The shortest time from TERM to KILL that a drain fits into.
+pub fn enough_for(drain: Duration) -> Duration {
+    drain + SIGNING_OFF
+}
+
+/// How many processes and threads a worker and its children may be.
+fn tasks_of(config: &Config) -> u64 {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    (config.slots() + processors) as u64 + TASKS
+}
+
+impl Misfit {
+    /// What it is worth.
+    pub fn weight(&self) -> Weight {
+        match self {
+            Self::Grace { .. } | Self::Tasks { .. } | Self::Term | Self::Restart => Weight::Wrong,
+            Self::Oom => Weight::Remark,
+        }
+    }
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = |time: Duration| humantime::format_duration(time);
+        match self {
+            Self::Grace { given, drain } => write!(
+                f,
+                "KILL comes {} after TERM, worker.drain is {} and signing off may take {}: what runs then is taken for lost; raise \
+                 TimeoutStopSec=, stop_grace_period or terminationGracePeriodSeconds, or lower worker.drain",
+                time(*given),
+                time(*drain),
+                time(SIGNING_OFF)
+            ),
+            Self::Tasks { given, needed } => write!(
+                f,
+                "{given} tasks are allowed, {needed} may be needed; raise TasksMax=, --pids-limit or pids_limit, or lower worker.slots"
+            ),
+            Self::Term => f.write_str(
+                "TERM reaches children too, and what they convert counts as crashed; set KillMode=mixed",
+            ),
+            Self::Restart => f.write_str("nobody starts the worker again when it ends; set Restart=always"),
+            Self::Oom => f.write_str(
+                "where memory is short, one child takes the worker with it, and all that runs becomes suspected; set OOMPolicy=continue, or \
+                 singleProcessOOMKill of the kubelet",
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Name::Kubernetes => f.write_str("Kubernetes")?,
+            Name::Systemd(None) => f.write_str("systemd")?,
+            Name::Systemd(Some(unit)) => write!(f, "systemd, {unit}")?,
+            Name::ContainerEngine => f.write_str("a container engine")?,
+            Name::Unknown(parent) => write!(f, "none known; started by {parent}")?,
+        }
+        let known = [
+            self.grace
+                .map(|time| format!("KILL {} after TERM", humantime::format_duration(time))),
+            self.memory.map(|bytes| format!("{} of memory", ByteSize(bytes))),
+            self.tasks.map(|count| format!("{count} tasks")),
+        ];
+        known.into_iter().flatten().try_for_each(|known| write!(f, ", {known}"))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn told(socket: &str, usec: &str, pid: &str) -> Told {
-        Told {
-            socket: Some(socket.into()),
-            watchdog_usec: Some(usec.to_owned()),
-            watchdog_pid: Some(pid.to_owned()),
-        }
-    }
-
-    fn heard(listener: &UnixDatagram) -> String {
-        let mut bytes = [0; 64];
-        let length = listener.recv(&mut bytes).unwrap();
-        String::from_utf8_lossy(&bytes[..length]).into_owned()
-    }
-
-    #[test]
-    fn a_path_and_an_abstract_name_are_heard_from() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("notify");
-        let name = format!("@lazaret-{}", fastrand::u64(..));
-        let abstract_name = SocketAddr::from_abstract_name(&name.as_bytes()[1..]).unwrap();
-        let listeners = [
-            UnixDatagram::bind(&path).unwrap(),
-            UnixDatagram::bind_addr(&abstract_name).unwrap(),
-        ];
-        for (listener, name) in listeners.iter().zip([path.to_str().unwrap(), &name]) {
-            let supervisor = Supervisor::of(&told(name, "3000000", "7"), 7).unwrap();
-            supervisor.say("READY=1");
-            assert_eq!(heard(listener), "READY=1");
-            assert_eq!(supervisor.kick_every(), Some(Duration::from_millis(1500)));
-        }
-    }
-
-    #[test]
-    fn a_watchdog_for_another_process_is_not_ours() {
-        let watchdog = |usec, pid| Supervisor::of(&told("@lazaret", usec, pid), 7).unwrap().kick_every();
-        assert_eq!(watchdog("3000000", "8"), None);
-        assert_eq!(watchdog("0", "7"), None);
-        assert_eq!(watchdog("soon", "7"), None);
-    }
-
-    #[test]
-    fn without_a_socket_nothing_is_said_and_a_wrong_one_is_an_error() {
-        let none = Supervisor::of(&Told::default(), 7).unwrap();
-        none.say("READY=1");
-        assert_eq!(none.kick_every(), None);
-        assert!(Supervisor::of(&told("relative", "1", "7"), 7).is_err());
-    }
-}
+mod tests;

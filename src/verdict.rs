@@ -225,6 +225,13 @@ impl Refusal {
             exceeded: Some(exceeded),
         }
     }
+
+    /// The same, with what can be done about it.
+    #[must_use]
+    pub fn advising(mut self, remedy: &str) -> Self {
+        self.detail = format!("{}; {remedy}", self.detail);
+        self
+    }
 }
 
 impl std::fmt::Display for Refusal {

@@ -7,6 +7,7 @@
 )]
 
 mod cli {
+    mod alive;
     mod asked;
     mod configuration;
     mod convert;
@@ -14,6 +15,7 @@ mod cli {
     mod fair;
     mod health;
     mod loss;
+    mod postgres;
     mod quarantine;
     mod reload;
     mod serve;

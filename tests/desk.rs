@@ -11,8 +11,10 @@ mod desk {
     #[path = "../cli/asked.rs"]
     mod asked;
     mod browser;
+    mod chromium;
     mod entrance;
     mod hostile;
+    mod many;
     mod quarantine;
     #[path = "../cli/world.rs"]
     mod world;

@@ -1,4 +1,4 @@
-//! What is written for others, held against the code: definitions, AsyncAPI, messages, metrics.
+//! What is written for others, held against the code: definitions, AsyncAPI, messages, metrics, and the files that deploy it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,6 +7,7 @@
 )]
 
 mod documents {
+    mod deploy;
     mod metrics;
 }
 

@@ -45,6 +45,7 @@ async fn worker_within(folder: &Path, program: PathBuf, limits: Limits) -> Arc<W
         limits,
         staging: renditions.staging(),
         budget: Budget::new(2 << 30, 0),
+        times: 1,
     };
     let stores = Stores {
         sources: Sources::Paths,

@@ -1,4 +1,5 @@
-//! The promises of a ledger, each a function over any store, and what is SQLite's own: its file, its edited rows, its many processes.
+//! The promises of a ledger, each a function over any store, and what is each store's own: files and edited rows of SQLite,
+//! plans and bad days of PostgreSQL.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,13 +11,15 @@ mod ledger {
     mod blame;
     mod claims;
     mod jobs;
+    mod pace;
+    mod postgres;
     mod quarantine;
     mod sqlite;
     mod tenants;
     mod world;
 
     /// Makes a test of each promise, in a fresh world of a store.
-    macro_rules! promises {
+    macro_rules! tests {
         ($world:ty: $($module:ident { $($promise:ident,)* })*) => {
             $(mod $module {
                 $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -28,8 +31,10 @@ mod ledger {
         };
     }
 
-    mod on_sqlite {
-        promises! { crate::ledger::sqlite::SqliteWorld:
+    /// The promises, the same for every store.
+    macro_rules! promises {
+        ($world:ty) => {
+            tests! { $world:
             claims {
                 one_of_fifty_runs,
                 an_upload_in_flight_is_busy_whatever_the_recipe,
@@ -92,6 +97,13 @@ mod ledger {
                 an_entry_expires_by_itself,
                 tidying_expires_what_is_due,
                 lists_are_filtered,
+                pages_follow_each_other_whatever_they_are_filtered_by,
+                a_page_looks_so_far_and_the_next_one_goes_on,
+                of_two_who_decide_at_once_one_is_too_late,
+                a_note_changes_nothing_else,
+                raised_limits_last_until_the_next_change,
+                senders_are_counted,
+                what_waits_for_operators_is_told,
                 prefixes_resolve,
                 an_export_comes_in_as_it_went_out,
                 an_import_keeps_what_is_stricter,
@@ -116,6 +128,15 @@ mod ledger {
                 a_tenant_runs_no_more_than_it_may,
                 tenants_are_listed_with_what_they_have,
             }
-        }
+            }
+        };
+    }
+
+    mod on_sqlite {
+        promises! { crate::ledger::sqlite::SqliteWorld }
+    }
+
+    mod on_postgres {
+        promises! { crate::ledger::postgres::PostgresWorld }
     }
 }

@@ -9,6 +9,8 @@
 )]
 
 mod sandbox {
+    #[cfg(feature = "avif-out")]
+    mod avif;
     mod bench;
     mod calls;
     mod corpus;

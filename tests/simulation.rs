@@ -1,7 +1,8 @@
 //! The ledger's protocol, simulated: every order of steps of a small fleet, with a crash possible between any two of them, and long
 //! random runs beside the real SQLite ledger.
 //!
-//! `LAZARET_SIMULATION=long` explores larger worlds and more seeds; `LAZARET_SEED=n` repeats one random run.
+//! The usual run looks at the states nearest to the beginning of each world; `LAZARET_SIMULATION=long` explores all of them, and larger
+//! worlds and more seeds. `LAZARET_SEED=n` repeats one random run.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

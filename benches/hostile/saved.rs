@@ -15,9 +15,8 @@ pub struct Measured {
     pub status: String,
     /// Why not.
     pub reason: Option<String>,
-    /// Size of the file.
-    #[serde(default)]
-    pub bytes: u64,
+    /// Size of the file, where it was read to its end.
+    pub bytes: Option<u64>,
     /// CPU time of the child, in milliseconds; none where no child was run.
     pub cpu_ms: Option<u64>,
     /// From spawn to its end, in milliseconds.

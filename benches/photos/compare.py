@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Converting photos beside the programs that a web app would otherwise use: CPU time, wall time and peak memory, in one run.
 
-    make bench-photos [DIR=folder of photos] [ROUNDS=3]
+    make bench-photos [DIR=folder of photos] [ROUNDS=3] [WITH="--quality"]
 
 Installs what it sets Lazaret beside: Debian's libvips-tools, imagemagick and the photos of mate-backgrounds and
 plasma-workspace-wallpapers (unpacked into the work folder, not installed), Pillow into a virtual environment, sharp by npm, oximg by cargo.
@@ -11,6 +11,8 @@ How it counts. All programs have one thread where they can be told so, and quali
 and the median by CPU time is shown, for all processes, per upload. sharp and Pillow are used as a web app uses them: one process that is
 warm already, whose start is not counted; vipsthumbnail is one process for all uploads; ImageMagick and oximg are one process each, and so is
 Lazaret's sandbox, whose supervisor counts as well.
+
+With --quality, a second table says how what was made in case (a) looks, and how long it is, at the same quality setting: see quality.py.
 """
 import argparse
 import json
@@ -175,10 +177,10 @@ def programs(work, only):
     return {name: program for name, program in found.items() if not only or name in only}
 
 
-def install_pillow(work):
+def install_pillow(work, *more):
     if not (work / "venv/bin/python").exists():
         quietly(sys.executable, "-m", "venv", work / "venv")
-    quietly(work / "venv/bin/pip", "install", "-q", "pillow")
+    quietly(work / "venv/bin/python", "-m", "pip", "install", "-q", "pillow", *more)
 
 
 def photos(folder, work):
@@ -226,6 +228,27 @@ def table(rows, peer):
               f"| {measured.peak / 2**20:.0f} MiB | {beside} |")
 
 
+def looks(work, there, uploads):
+    """How what each program made of the photos looks, and its bytes."""
+    install_pillow(work, "numpy", "scipy", "ssimulacra2")
+    folders = {name: str(folder_of(work, name)) for name in there}
+    name = CASES[0][3][0]["name"]
+    said = run(work / "venv/bin/python", HERE / "quality.py", json.dumps(folders), name, *uploads, capture_output=True, text=True).stdout
+    print(f"\n({name}) beside a full decode and Lanczos, without loss; quality {QUALITY} everywhere\n")
+    print("| program | SSIMULACRA2, mean | worst tenth | bytes per upload |")
+    print("|---|---:|---:|---:|")
+    for program, found in json.loads(said).items():
+        scores = sorted(found["scores"])
+        if not scores:
+            continue
+        worst = scores[:max(1, len(scores) // 10)]
+        print(f"| {program} | {sum(scores) / len(scores):.2f} | {sum(worst) / len(worst):.2f} | {found['bytes'] / len(scores):,.0f} |")
+
+
+def folder_of(work, program):
+    return work / "out" / program.replace(", ", "-").replace(" ", "-")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photos", type=Path, help="a folder of JPEGs; default: those of two Debian packages")
@@ -233,6 +256,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cases", default="abcdef")
     parser.add_argument("--only", help="programs, with semicolons between")
+    parser.add_argument("--quality", action="store_true", help="tell how the renditions of case (a) look, and their bytes")
     asked = parser.parse_args()
     asked.work.mkdir(parents=True, exist_ok=True)
     work = asked.work.resolve()
@@ -252,7 +276,7 @@ def main():
             upload.read_bytes()
         for _ in range(asked.rounds):
             for name, program in there.items():
-                out = work / "out" / name.replace(", ", "-").replace(" ", "-")
+                out = folder_of(work, name)
                 out.mkdir(parents=True, exist_ok=True)
                 try:
                     measured[name].append(program(found[kind], renditions, out))
@@ -266,6 +290,8 @@ def main():
             if name == "sharp" and good:
                 peer[case] = middle.cpu
     table(rows, peer)
+    if asked.quality and "a" in asked.cases:
+        looks(work, there, found["photos"])
 
 
 if __name__ == "__main__":

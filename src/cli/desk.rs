@@ -9,7 +9,7 @@ use super::{Ending, Failure, show};
 use crate::config::Config;
 use crate::desk::{Accounts, PASSWORD, Role, Secret};
 
-/// Who may come to the operators' desk: people with passwords, programs with tokens.
+/// Who may come to the operators' desk.
 ///
 /// They are in the file that desk.accounts of the configuration names, which is made where it is missing, and which a worker reads again when it
 /// changes: whoever is removed is out within two seconds.
@@ -35,15 +35,7 @@ enum What {
         #[arg(long)]
         password_stdin: bool,
     },
-    /// Issue a token for a program, in place of the one with that name. Prints it; it is kept nowhere.
-    Token {
-        /// Name, as audit trails will have it.
-        name: String,
-        /// What it may do.
-        #[arg(long, value_enum, default_value = "viewer")]
-        role: Role,
-    },
-    /// Remove a person or a token: its sessions end.
+    /// Remove a person, whose sessions end.
     Remove {
         /// Whom.
         name: String,
@@ -65,16 +57,8 @@ impl Desk {
                 role,
                 password_stdin,
             } => add(&mut accounts, &file, &name, role, password_stdin),
-            What::Token { name, role } => {
-                let token = accounts.issue(&name, role).map_err(usage)?;
-                accounts.write(&file).map_err(Failure::other)?;
-                show::line(&token.shown())?;
-                Ok(Ending::Well)
-            }
             What::Remove { name } => {
-                let person = accounts.accounts.remove(&name).is_some();
-                let program = accounts.tokens.remove(&name).is_some();
-                if !person && !program {
+                if accounts.accounts.remove(&name).is_none() {
                     return Err(Failure::Other(format!("{}: has no {name}", file.display())));
                 }
                 accounts.write(&file).map_err(Failure::other)?;
@@ -125,12 +109,9 @@ fn read_password() -> Result<String, Failure> {
 }
 
 fn list(accounts: &Accounts) -> Result<Ending, Failure> {
-    let mut table = show::table(&["name", "kind", "role"]);
+    let mut table = show::table(&["name", "role"]);
     for (name, account) in &accounts.accounts {
-        table.add_row([name.as_str(), "person", account.role.word()]);
-    }
-    for (name, token) in &accounts.tokens {
-        table.add_row([name.as_str(), "token", token.role.word()]);
+        table.add_row([name.as_str(), account.role.word()]);
     }
     show::print(&table)?;
     Ok(Ending::Well)

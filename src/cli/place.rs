@@ -1,7 +1,7 @@
 //! Where a command works: on a configuration's stores and ledger, or in a state folder of its own.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytesize::ByteSize;
@@ -11,6 +11,7 @@ use super::Failure;
 use crate::admission::Budget;
 use crate::config::{Address, Config, ConfigError, LedgerAddress, StoreAddress};
 use crate::ledger::Ledger;
+use crate::ledger::postgres::Postgres;
 use crate::ledger::sqlite::Sqlite;
 use crate::pipeline::{Setup, Sources, Stores, Worker};
 use crate::sandbox::Sandbox;
@@ -93,8 +94,13 @@ fn default_state() -> Result<PathBuf, Failure> {
 
 /// Opens the ledger of a configuration, and makes it where it is missing.
 pub(super) async fn open_ledger(config: &Config) -> Result<Arc<dyn Ledger>, Failure> {
-    let ledger = Sqlite::open(config.ledger.path()).await.map_err(Failure::other)?;
-    Ok(Arc::new(ledger))
+    Ok(match &config.ledger {
+        LedgerAddress::Sqlite(file) => Arc::new(Sqlite::open(file).await.map_err(Failure::other)?),
+        LedgerAddress::Postgres(address) => {
+            let ledger = Postgres::open(address, &config.postgres).await;
+            Arc::new(ledger.map_err(Failure::other)?)
+        }
+    })
 }
 
 /// The stores that jobs may read from: all but those that are written. They must exist.
@@ -168,7 +174,7 @@ pub(super) async fn sign_on(
         ),
     };
     let ledger = open_ledger(config).await?;
-    let flights = config.ledger.path().parent().unwrap_or(Path::new(".")).join("flights");
+    let flights = config.flights();
     let setup = Setup {
         ledger,
         sandbox,

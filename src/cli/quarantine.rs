@@ -42,10 +42,14 @@ enum Command {
     },
     /// Let an upload go: it runs again under the usual limits, and may be convicted again.
     Release(Act),
+    /// Let an upload go under raised limits: four times the usual memory, CPU, wall time and output, until its state changes next.
+    Raise(Act),
     /// Agree with a conviction: it never expires.
     Confirm(Act),
     /// Vouch for an upload: it runs, and is never convicted.
     Allow(Act),
+    /// Say something about an entry: it is kept with it, and nothing else changes.
+    Note(Act),
     /// Put a digest on the list by hand, whether its upload was seen or not.
     Add(Act),
     /// Write entries and their strikes as JSON lines.
@@ -112,8 +116,10 @@ impl Quarantine {
             Command::List(list) => list.run(&*ledger).await,
             Command::Show { digest, json } => show(&*ledger, &digest, json).await,
             Command::Release(act) => act.run(&ledger, Action::Release).await,
+            Command::Raise(act) => act.run(&ledger, Action::Raise).await,
             Command::Confirm(act) => act.run(&ledger, Action::Confirm).await,
             Command::Allow(act) => act.run(&ledger, Action::Allow).await,
+            Command::Note(act) => act.run(&ledger, Action::Note).await,
             Command::Add(act) => act.add(&*ledger).await,
             Command::Export { digests } => export(&*ledger, &digests).await,
             Command::Import { file, reason } => import(&*ledger, &file, reason.operator()).await,
@@ -178,6 +184,7 @@ fn print_dossier(dossier: &Dossier) {
         strikes,
         attempts,
         audit,
+        senders,
     } = dossier;
     let looks = &entry.looks;
     let size = looks
@@ -202,6 +209,9 @@ fn print_dossier(dossier: &Dossier) {
         show::moment(entry.changed)
     );
     println!("  expires   {}", entry.expires.map_or("never".to_owned(), show::moment));
+    if let Some(times) = entry.raised {
+        println!("  limits    {times} times the usual ones");
+    }
     println!("  repeats   {} refused by digest", entry.repeats);
     println!("  specimen  {}", entry.specimen.as_deref().unwrap_or("not kept"));
     println!("  epoch     build {}, limits {}", entry.epoch.build, entry.epoch.limits);
@@ -209,6 +219,16 @@ fn print_dossier(dossier: &Dossier) {
     for strike in strikes {
         println!("  {}  {}", show::moment(strike.at), show::reason(strike.reason));
         println!("    {}", show::harmless(&strike.evidence.to_string(), 2000));
+    }
+    println!("\nSenders, by attempts that are kept");
+    for sender in senders {
+        println!(
+            "  {}  {} as {}, attempts: {}",
+            show::moment(sender.last),
+            show::harmless(&sender.tenant, 80),
+            show::harmless(&sender.name, 200),
+            sender.times
+        );
     }
     println!("\nAttempts");
     for attempt in attempts {
@@ -242,6 +262,9 @@ impl Act {
     /// Acts on each digest; one that cannot be acted on does not keep the others from it.
     async fn run(self, ledger: &Arc<dyn Ledger>, action: Action) -> Result<Ending, Failure> {
         let operator = self.reason.operator();
+        if action == Action::Note && operator.why.trim().is_empty() {
+            return Err(Failure::Usage("a note has words: give --why".to_owned()));
+        }
         let mut ending = Ending::Well;
         for digest in &self.digests {
             let acted = async {
@@ -302,6 +325,7 @@ fn listed(digest: Digest, operator: &Operator) -> Entry {
         expires: None,
         strikes: 0,
         repeats: 0,
+        raised: None,
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{Ending, Failure, check};
 use crate::config::Config;
-use crate::supervisor::Supervisor;
+use crate::notify::Supervisor;
 use crate::telemetry;
 use crate::vitals::Vitals;
 

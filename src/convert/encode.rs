@@ -1,6 +1,7 @@
 //! From the pixels of one rendition to its bytes in the output. Nothing of the source's metadata is written.
 //! Grey stays grey where the format knows it.
 
+pub(super) mod avif;
 mod changes;
 pub(super) mod gif;
 pub(super) mod jpeg;
@@ -15,6 +16,7 @@ use std::io::{self, BufWriter, Write};
 use std::rc::Rc;
 
 use crate::convert::Failure;
+use crate::convert::metadata::Kept;
 use crate::convert::pixels::Pixels;
 use crate::format::Format;
 use crate::recipe::{LOWEST, Quality, Rendition};
@@ -22,7 +24,17 @@ use crate::verdict::{Reason, Refusal};
 
 /// Whether `format` can hold transparency.
 pub(super) fn keeps_alpha(format: Format) -> bool {
-    matches!(format, Format::Png | Format::Webp | Format::Gif)
+    matches!(format, Format::Png | Format::Webp | Format::Gif | Format::Avif)
+}
+
+/// What is asked of an encoder.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Order<'a> {
+    pub(super) rendition: &'a Rendition,
+    /// One of those that [`crate::recipe::Target::resolve`] gives.
+    pub(super) format: Format,
+    /// What AVIF has a place for in the middle of its file; of other formats it is put in afterwards.
+    pub(super) kept: Kept<'a>,
 }
 
 /// What was written.
@@ -34,31 +46,31 @@ pub(super) struct Encoded {
     pub(super) quality: Option<u8>,
 }
 
-/// Encodes to `format`, one of those that [`crate::recipe::Target::resolve`] gives; `beside` are bytes of the rendition that others write.
+/// Encodes; `beside` are bytes of the rendition that others write.
 pub(super) fn encode(
     pixels: Rc<Pixels>,
-    rendition: &Rendition,
-    format: Format,
+    order: Order<'_>,
     beside: u64,
     output: &mut dyn Write,
 ) -> Result<Encoded, Failure> {
+    let Order { rendition, format, .. } = order;
     let pixels = match format {
         Format::Jpeg => Pixels::flattened(pixels, rendition.background),
         Format::Webp => Pixels::coloured(pixels),
         Format::Gif => Pixels::with_alpha_channel(pixels),
         _ => pixels,
     };
-    let quality = quality(&pixels, rendition, format)?;
+    let quality = quality(&pixels, order)?;
     let lossy = |quality| rendition.is_lossy(format).then_some(quality);
     let mut output = Counted::new(output);
     let quality = match rendition.max_bytes {
         Some(most) => {
-            let (bytes, quality) = search::fit(&pixels, rendition, format, quality, (most, beside))?;
+            let (bytes, quality) = search::fit(&pixels, order, quality, (most, beside))?;
             output.write_all(&bytes).map_err(Failure::Output)?;
             quality
         }
         None => {
-            write(&pixels, rendition, format, quality, &mut output)?;
+            write(&pixels, order, quality, &mut output)?;
             quality
         }
     };
@@ -69,26 +81,22 @@ pub(super) fn encode(
 }
 
 /// The quality that a rendition asks for, found where that is wished; of formats without one it means nothing.
-pub(super) fn quality(pixels: &Pixels, rendition: &Rendition, format: Format) -> Result<u8, Failure> {
-    match rendition.quality() {
-        Quality::Auto if rendition.is_lossy(format) => search::auto(pixels, rendition, format),
+pub(super) fn quality(pixels: &Pixels, order: Order<'_>) -> Result<u8, Failure> {
+    match order.rendition.quality() {
+        Quality::Auto if order.rendition.is_lossy(order.format) => search::auto(pixels, order),
         Quality::Auto => Ok(LOWEST),
         Quality::Fixed(quality) => Ok(quality),
     }
 }
 
 /// One encoding. The pixels are as the format takes them: opaque for JPEG, with colours for WebP, of four channels for GIF.
-fn write(
-    pixels: &Pixels,
-    rendition: &Rendition,
-    format: Format,
-    quality: u8,
-    output: &mut dyn Write,
-) -> Result<(), Failure> {
-    match format {
+fn write(pixels: &Pixels, order: Order<'_>, quality: u8, output: &mut dyn Write) -> Result<(), Failure> {
+    let rendition = order.rendition;
+    match order.format {
         Format::Jpeg => jpeg::encode(pixels, rendition, quality, output),
         Format::Webp => webp::encode(pixels, rendition, quality, output),
         Format::Gif => gif::encode(pixels, output),
+        Format::Avif => avif::encode(pixels, order, quality, output),
         _ if rendition.palette => png::encode_with_palette(pixels, output),
         _ => png::encode(pixels, output),
     }

@@ -9,7 +9,7 @@
 use super::colour::Told;
 use super::encode::search::{SIDE, buffer};
 use super::encode::webp::TOKEN_PIXELS;
-use super::encode::{jpeg, keeps_alpha, moving_webp, palette, png};
+use super::encode::{avif, jpeg, keeps_alpha, moving_webp, palette, png};
 use super::orientation::Orientation;
 use super::plan::{Piece, Plan, Source, Step};
 use super::preflight::Headers;
@@ -262,9 +262,10 @@ fn encoder(format: Format, rendition: &Rendition, canvas: (u32, u32), channels: 
                 + if rendition.lossless {
                     webp_lossless(pixels)
                 } else {
-                    webp_lossy(pixels, alpha, rendition.quality().most())
+                    webp_lossy(pixels, alpha, rendition.quality().most(format))
                 }
         }
+        Format::Avif => avif::holds(rendition, canvas, channels),
         // Four channels where there were fewer, opaque or not there, indices, and how they are compressed.
         Format::Gif => pixels * (if alpha { 9 } else { 13 }) + palette::SCRATCH,
         // Indices, and the same packed.

@@ -21,7 +21,8 @@ pub(super) use timing::{Clock, Plays};
 use crate::convert::Failure;
 use crate::convert::colour::Space;
 use crate::convert::decode::corrupt;
-use crate::convert::encode;
+use crate::convert::encode::{self, Order};
+use crate::convert::metadata::Kept;
 use crate::convert::motion::canvas::Canvas;
 use crate::convert::pixels::{Layout, Pixels};
 use crate::convert::plan::Wanted;
@@ -168,7 +169,12 @@ impl<'a> Writer<'a> {
         (headers, limits): (&Headers, &Limits),
     ) -> Result<Self, Failure> {
         let size = (first.width, first.height);
-        let quality = encode::quality(first, rendition, format)?;
+        let order = Order {
+            rendition,
+            format,
+            kept: Kept::default(),
+        };
+        let quality = encode::quality(first, order)?;
         let kind = if format == Format::Gif {
             Kind::Gif(Box::new(encode::gif::Writer::new(output, size, plays, headers.format)?))
         } else {

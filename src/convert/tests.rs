@@ -1,5 +1,7 @@
 //! The whole conversion, from uploads made on the spot to renditions that are read back.
 
+#[cfg(feature = "avif-out")]
+mod avif;
 mod codecs;
 #[cfg(feature = "svg")]
 mod drawings;
@@ -53,6 +55,12 @@ fn pixel(picture: &pixels::Pixels, x: u32, y: u32) -> Vec<u8> {
     let channels = picture.layout.channels();
     let at = (y * picture.width + x) as usize * channels;
     picture.bytes[at..at + channels].to_vec()
+}
+
+/// All formats that this build writes.
+fn targets() -> impl Iterator<Item = Target> {
+    let all = [Target::Jpeg, Target::Png, Target::Webp, Target::Gif, Target::Avif];
+    all.into_iter().filter(|target| target.is_built())
 }
 
 /// Every kind of source that is read, 61 × 47.
@@ -151,7 +159,7 @@ fn plain_sources() -> Vec<(&'static str, Vec<u8>)> {
 #[test]
 fn every_source_becomes_every_target() {
     for (name, source) in sources() {
-        for target in [Target::Jpeg, Target::Png, Target::Webp, Target::Gif] {
+        for target in targets() {
             let small = Rendition {
                 width: Some(20),
                 height: Some(20),
@@ -575,7 +583,7 @@ fn a_broken_output_is_told() {
             Ok(())
         }
     }
-    for target in [Target::Jpeg, Target::Png, Target::Webp] {
+    for target in targets() {
         let source = samples::photo(610, 470);
         let end = convert(
             &source,

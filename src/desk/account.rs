@@ -1,7 +1,7 @@
-//! Accounts of operators and tokens of programs: names, roles, and what passwords and tokens hash to.
+//! Accounts of operators: names, roles, and what passwords hash to.
 //!
 //! In a file beside the configuration and not in the ledger: whoever must find out why the ledger is silent can still log in. Passwords are
-//! hashed by argon2id; tokens are 256 random bits, for which a digest is as good and much faster. The file is its owner's alone.
+//! hashed by argon2id. The file is its owner's alone.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -13,9 +13,6 @@ use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use serde::{Deserialize, Serialize};
-
-use super::secret::Secret;
-use crate::digest::Digest;
 
 /// Longest file.
 const LONGEST: u64 = 1 << 20;
@@ -44,14 +41,12 @@ impl Role {
     }
 }
 
-/// All accounts and tokens.
+/// All accounts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Accounts {
     /// People, by name.
     pub accounts: BTreeMap<String, Account>,
-    /// Programs, by name.
-    pub tokens: BTreeMap<String, Token>,
 }
 
 /// One person.
@@ -62,16 +57,6 @@ pub struct Account {
     pub role: Role,
     /// The hash of its password, as a PHC string.
     pub password: String,
-}
-
-/// One program.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Token {
-    /// What it may do.
-    pub role: Role,
-    /// The digest of its token.
-    pub sha256: Digest,
 }
 
 /// What is wrong with the file, or with what is to be written to it.
@@ -158,15 +143,6 @@ impl Accounts {
         Ok(())
     }
 
-    /// Adds a token, or another one in its place; returns it, for it is kept nowhere.
-    pub fn issue(&mut self, name: &str, role: Role) -> Result<Secret, AccountsError> {
-        check_name(name)?;
-        let secret = Secret::new().map_err(|error| AccountsError::Refused(format!("no randomness: {error}")))?;
-        let sha256 = secret.digest();
-        self.tokens.insert(name.to_owned(), Token { role, sha256 });
-        Ok(secret)
-    }
-
     /// The role behind a name and a password. Blocks; takes as long where there is no such name.
     #[must_use]
     pub fn role_of(&self, name: &str, password: &str) -> Option<Role> {
@@ -176,16 +152,6 @@ impl Accounts {
         let fits =
             PASSWORD.contains(&password.len()) && Argon2::default().verify_password(password.as_bytes(), &hash).is_ok();
         account.filter(|_| fits).map(|account| account.role)
-    }
-
-    /// Whose token this is, and its role.
-    #[must_use]
-    pub fn bearer(&self, token: &str) -> Option<(&str, Role)> {
-        let sha256 = Digest::of(token.as_bytes());
-        let mut tokens = self.tokens.iter();
-        // The digest of what was sent is compared: how long that takes tells nothing of the token.
-        let found = tokens.find(|(_, token)| token.sha256 == sha256);
-        found.map(|(name, token)| (name.as_str(), token.role))
     }
 }
 
@@ -237,23 +203,11 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_known_by_its_digest() {
-        let mut accounts = Accounts::default();
-        let token = accounts.issue("ci", Role::Viewer).unwrap();
-        assert_eq!(accounts.bearer(token.shown()), Some(("ci", Role::Viewer)));
-        let sha256 = accounts.tokens["ci"].sha256.to_string();
-        for forged in ["", "ci", sha256.as_str()] {
-            assert_eq!(accounts.bearer(forged), None);
-        }
-    }
-
-    #[test]
     fn a_file_is_its_owners_alone_and_survives_being_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("accounts.toml");
         let mut accounts = Accounts::default();
         accounts.set("alice", Role::Operator, PASS).unwrap();
-        let _ = accounts.issue("ci", Role::Viewer).unwrap();
         accounts.write(&path).unwrap();
         assert_eq!(Accounts::read(&path).unwrap(), accounts);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);

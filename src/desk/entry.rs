@@ -15,18 +15,24 @@ use super::quarantine::moment;
 use super::visitor::Visitor;
 use super::{Desk, frame};
 use crate::digest::Digest;
-use crate::ledger::{Dossier, Entry, LedgerError, Operator};
+use crate::format::Format;
+use crate::ledger::{Acted, Dossier, Entry, LedgerError, Operator, Seen};
 use crate::quarantine::Action;
 
 /// Longest reason that an operator may give, in characters.
 const WHY: usize = 500;
 
 /// What an operator may do, with the word of its button and what comes of it.
-const ACTIONS: [(Action, &str, &str); 3] = [
+const ACTIONS: [(Action, &str, &str); 5] = [
     (
         Action::Release,
         "Release",
         "It runs again under the usual limits, and may be convicted again.",
+    ),
+    (
+        Action::Raise,
+        "Release with raised limits",
+        "It runs again with four times the usual memory, CPU, wall time and output, until its state changes next.",
     ),
     (Action::Confirm, "Confirm", "You agree: it never expires."),
     (
@@ -34,10 +40,12 @@ const ACTIONS: [(Action, &str, &str); 3] = [
         "Allow",
         "You vouch for it: it runs, and is never convicted.",
     ),
+    (Action::Note, "Note", "What you write is kept; nothing else changes."),
 ];
 
 pub(super) async fn page(State(desk): State<Arc<Desk>>, visitor: Visitor, Path(digest): Path<String>) -> Response {
-    match dossier(&desk, &digest).await {
+    let found = async { dossier(&desk, &known(&digest)?).await };
+    match found.await {
         Ok(dossier) => shown(&visitor, &dossier, None),
         Err(response) => response,
     }
@@ -57,55 +65,63 @@ pub(super) async fn decide(
     let action = ACTIONS.iter().find(|(known, ..)| known.word() == action);
     let (action, ..) = action.ok_or_else(|| frame::plain(StatusCode::NOT_FOUND, "There is no such action."))?;
     let why = form.field("why");
-    if why.chars().count() > WHY {
-        let problem = format!("The reason is longer than {WHY} characters.");
+    if why.chars().count() > WHY || why.contains('\0') {
+        let problem = format!("The reason has more than {WHY} characters, or one that is none.");
         return Err(frame::plain(StatusCode::BAD_REQUEST, &problem));
     }
-    let before = dossier(&desk, &digest).await?;
-    if form.field("seen") != seen(&before.entry) {
-        let words = "Somebody or something else has decided meanwhile. This is how it stands now.";
-        return Err(shown(&visitor, &before, Some(words)));
+    if *action == Action::Note && why.trim().is_empty() {
+        return Err(frame::plain(StatusCode::BAD_REQUEST, "A note has words."));
     }
-    let work = desk.shown.work().ok_or_else(no_ledger)?;
+    let digest = known(&digest)?;
+    let seen = seen(digest, form.field("seen")).ok_or_else(|| {
+        let words = "This form is not one of the entry's page. Open that again and send it from there.";
+        frame::plain(StatusCode::BAD_REQUEST, words)
+    })?;
     let operator = Operator {
         who: visitor.who.clone(),
         why: why.to_owned(),
     };
-    match work.ledger.act(&before.entry.digest, *action, &operator).await {
-        Ok(entry) => {
-            tracing::info!(who = visitor.who, action = action.word(), digest = %entry.digest, "decided at the desk");
-            Ok(Redirect::to(&format!("/quarantine/{}", entry.digest)).into_response())
+    let acted = desk.work()?.ledger.act_on(&seen, *action, &operator).await;
+    let words = match acted {
+        Ok(Acted::Done(_)) => {
+            tracing::info!(who = visitor.who, action = action.word(), %digest, "decided at the desk");
+            return Ok(Redirect::to(&format!("/quarantine/{digest}")).into_response());
         }
-        Err(LedgerError::WrongState { .. }) => {
-            let now = dossier(&desk, &digest).await?;
-            let words = "That makes no sense any more: this is how it stands now.";
-            Err(shown(&visitor, &now, Some(words)))
-        }
-        Err(error) => Err(frame::plain(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())),
-    }
+        Ok(Acted::TooLate(_)) => "Somebody or something else has decided meanwhile. This is how it stands now.",
+        Err(LedgerError::WrongState { .. }) => "That makes no sense any more. This is how it stands now.",
+        Err(error) => return Err(frame::failed(&error)),
+    };
+    let now = dossier(&desk, &digest).await?;
+    Err(shown(&visitor, &now, Some(words)))
 }
 
 /// What a decision is made on: the entry as it was when the page was shown.
-fn seen(entry: &Entry) -> String {
-    format!("{}-{}", entry.state.word(), entry.changed.timestamp_micros())
+fn mark(entry: &Entry) -> String {
+    let seen = Seen::of(entry);
+    format!("{}-{}", seen.state.word(), seen.changed_ms)
 }
 
-async fn dossier(desk: &Desk, digest: &str) -> Result<Dossier, Response> {
-    let unknown = || frame::plain(StatusCode::NOT_FOUND, "There is no entry for that digest.");
-    let digest: Digest = digest.parse().map_err(|_| unknown())?;
-    let work = desk.shown.work().ok_or_else(no_ledger)?;
-    match work.ledger.dossier(&digest).await {
-        Ok(Some(dossier)) => Ok(dossier),
-        Ok(None) => Err(unknown()),
-        Err(error) => Err(frame::plain(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())),
-    }
+/// Reads what [`mark`] wrote.
+fn seen(digest: Digest, text: &str) -> Option<Seen> {
+    let (state, changed) = text.split_once('-')?;
+    Some(Seen {
+        digest,
+        state: clap::ValueEnum::from_str(state, false).ok()?,
+        changed_ms: changed.parse().ok()?,
+    })
 }
 
-fn no_ledger() -> Response {
-    frame::plain(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "The worker has not opened its ledger yet.",
-    )
+fn known(digest: &str) -> Result<Digest, Response> {
+    digest
+        .parse()
+        .map_err(|_| frame::plain(StatusCode::NOT_FOUND, "There is no entry for that digest."))
+}
+
+async fn dossier(desk: &Desk, digest: &Digest) -> Result<Dossier, Response> {
+    let found = desk.work()?.ledger.dossier(digest).await;
+    found
+        .map_err(|error| frame::failed(&error))?
+        .ok_or_else(|| frame::plain(StatusCode::NOT_FOUND, "There is no entry for that digest."))
 }
 
 fn shown(visitor: &Visitor, dossier: &Dossier, notice: Option<&str>) -> Response {
@@ -119,6 +135,7 @@ fn shown(visitor: &Visitor, dossier: &Dossier, notice: Option<&str>) -> Response
             (actions(visitor, entry))
         }
         (strikes(dossier))
+        (senders(dossier))
         (attempts(dossier))
         (audit(dossier))
     };
@@ -139,27 +156,25 @@ fn identity(entry: &Entry) -> Markup {
         (Some(width), Some(height), Some(frames)) => format!("{width} × {height}, frames: {frames}"),
         _ => "not known".to_owned(),
     };
-    let format = looks.format.map_or("not known".to_owned(), |format| {
-        serde_json::to_value(format)
-            .ok()
-            .and_then(|word| word.as_str().map(str::to_owned))
-            .unwrap_or_default()
-    });
+    let format = looks.format.map_or("not known", Format::name);
     html! {
         section aria-labelledby="what" {
             h2 #what { (entry.state.word()) ": " (entry.reason.word()) }
-            p { (entry.detail) }
+            p { bdi { (entry.detail) } }
             table {
                 tbody {
                     tr { th scope="row" { "SHA-256" } td { code { (entry.digest) } } }
-                    tr { th scope="row" { "sent first by" } td { (entry.tenant) } }
-                    tr { th scope="row" { "as" } td { (entry.name) } }
+                    tr { th scope="row" { "sent first by" } td { bdi { (entry.tenant) } } }
+                    tr { th scope="row" { "as" } td { bdi { (entry.name) } } }
                     tr { th scope="row" { "bytes" } td { (looks.bytes) " (" (ByteSize(looks.bytes)) ")" } }
                     tr { th scope="row" { "format" } td { (format) } }
                     tr { th scope="row" { "size" } td { (size) } }
                     tr { th scope="row" { "held since" } td { (moment(entry.since)) } }
                     tr { th scope="row" { "changed" } td { (moment(entry.changed)) } }
                     tr { th scope="row" { "expires" } td { @match entry.expires { Some(at) => { (moment(at)) } None => { "never" } } } }
+                    @if let Some(times) = entry.raised {
+                        tr { th scope="row" { "limits" } td { (times) " times the usual ones" } }
+                    }
                     tr { th scope="row" { "refused since" } td { (entry.repeats) " times" } }
                     tr { th scope="row" { "build, limits" } td { (entry.epoch.build) ", " (entry.epoch.limits) } }
                     tr { th scope="row" { "bytes kept" } td { @if entry.specimen.is_some() { "yes" } @else { "no" } } }
@@ -179,9 +194,9 @@ fn actions(visitor: &Visitor, entry: &Entry) -> Markup {
             @for (action, word, comes) in sensible {
                 form .decision method="post" action={ "/quarantine/" (entry.digest) "/" (action.word()) } {
                     input type="hidden" name="csrf" value=(visitor.csrf.shown());
-                    input type="hidden" name="seen" value=(seen(entry));
+                    input type="hidden" name="seen" value=(mark(entry));
                     label for={ "why-" (action.word()) } { "Why" }
-                    input id={ "why-" (action.word()) } name="why" maxlength=(WHY);
+                    input id={ "why-" (action.word()) } name="why" maxlength=(WHY) required[*action == Action::Note];
                     button { (word) }
                     p { (comes) }
                 }
@@ -211,7 +226,7 @@ fn evidence(value: &Value) -> Markup {
         table {
             tbody {
                 @for (path, text) in &leaves {
-                    tr { th scope="row" { (path) } td { (text) } }
+                    tr { th scope="row" { bdi { (path) } } td { bdi { (text) } } }
                 }
             }
         }
@@ -240,6 +255,28 @@ fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
+    }
+}
+
+fn senders(dossier: &Dossier) -> Markup {
+    html! {
+        section aria-labelledby="senders" {
+            h2 #senders { "Who sent it" }
+            p { "By attempts that are kept. It was refused by its digest " (dossier.entry.repeats) " times, which leaves no name." }
+            table {
+                thead { tr { @for column in ["tenant", "name", "attempts", "last"] { th scope="col" { (column) } } } }
+                tbody {
+                    @for sender in &dossier.senders {
+                        tr {
+                            td { bdi { (sender.tenant) } }
+                            td .wide { bdi { (sender.name) } }
+                            td { (sender.times) }
+                            td { (moment(sender.last)) }
+                        }
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -277,11 +314,11 @@ fn audit(dossier: &Dossier) -> Markup {
                     @for record in &dossier.audit {
                         tr {
                             td { (moment(record.at)) }
-                            td { (record.who) }
+                            td { bdi { (record.who) } }
                             td { (record.action) }
                             td { (record.before.map_or("", |state| state.word())) }
                             td { (record.after.word()) }
-                            td { (record.why) }
+                            td { bdi { (record.why) } }
                         }
                     }
                 }

@@ -1,4 +1,5 @@
-//! The overview: how this worker is, from its memory.
+//! The overview: what waits for an operator, who works, and how this worker is. The first two are the ledger's, and missing where it is silent;
+//! the rest comes from memory.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,22 +8,101 @@ use axum::extract::State;
 use axum::response::Response;
 use bytesize::ByteSize;
 use maud::{Markup, html};
+use tokio::time::timeout;
 
+use super::quarantine::moment;
 use super::visitor::Visitor;
 use super::{Desk, frame};
+use crate::ledger::{COUNTED, LedgerError, Unreviewed, WorkerRecord};
 use crate::pipeline::BUILD;
 use crate::verdict::Status;
 use crate::vitals::{Ran, Vitals};
 
+/// How long the ledger is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 pub(super) async fn page(State(desk): State<Arc<Desk>>, visitor: Visitor) -> Response {
     let vitals = desk.shown.vitals();
+    let fleet = fleet(&desk).await;
     let content = html! {
+        @match &fleet {
+            Ok(fleet) => (review(&fleet.unreviewed)),
+            Err(why) => section aria-labelledby="review" { h2 #review { "To review" } p .wrong { (why) } },
+        }
         (state(&vitals))
         (parts(&vitals))
         (work(&vitals))
         (counts(&vitals))
+        @if let Ok(fleet) = &fleet {
+            (workers(&fleet.workers))
+        }
     };
     frame::page(&visitor, "/", "Overview", &content)
+}
+
+/// What the ledger knows.
+struct Fleet {
+    unreviewed: Unreviewed,
+    workers: Vec<WorkerRecord>,
+}
+
+/// Asks the ledger, briefly: the page is needed most where it does not answer.
+async fn fleet(desk: &Desk) -> Result<Fleet, String> {
+    let Some(work) = desk.shown.work() else {
+        return Err("The worker has not opened its ledger yet.".to_owned());
+    };
+    let asked = async {
+        Ok(Fleet {
+            unreviewed: work.ledger.unreviewed().await?,
+            workers: work.ledger.workers().await?,
+        })
+    };
+    match timeout(PATIENCE, asked).await {
+        Ok(answer) => answer.map_err(|error: LedgerError| error.to_string()),
+        Err(_) => Err(format!("The ledger has not answered for {} s.", PATIENCE.as_secs())),
+    }
+}
+
+fn review(unreviewed: &Unreviewed) -> Markup {
+    let entries = match unreviewed.entries {
+        many if many >= u64::from(COUNTED) => format!("{COUNTED} entries or more"),
+        1 => "1 entry".to_owned(),
+        some => format!("{some} entries"),
+    };
+    html! {
+        section aria-labelledby="review" {
+            h2 #review { "To review" }
+            @match unreviewed.oldest {
+                None => p .well { "Nothing." },
+                Some(oldest) => p {
+                    a href="/quarantine?state=quarantined" { (entries) }
+                    " that nobody has decided about, the oldest from " (moment(oldest)) "."
+                },
+            }
+        }
+    }
+}
+
+fn workers(workers: &[WorkerRecord]) -> Markup {
+    html! {
+        section aria-labelledby="fleet" {
+            h2 #fleet { "Workers of the fleet" }
+            table {
+                thead { tr { @for column in ["worker", "host", "build", "since", "heard lately"] { th scope="col" { (column) } } } }
+                tbody {
+                    @for worker in workers {
+                        tr {
+                            th scope="row" { (worker.worker.0) }
+                            td { (worker.host) }
+                            td { (worker.build) }
+                            td { (moment(worker.since)) }
+                            td { @if worker.alive { "yes" } @else { span .wrong { "no" } } }
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 fn state(vitals: &Vitals) -> Markup {

@@ -1,27 +1,27 @@
 //! The quarantine list: what is held, filtered and paged.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use maud::{Markup, html};
 use url::form_urlencoded::{self, Serializer};
 
 use super::visitor::Visitor;
 use super::{Desk, frame};
-use crate::ledger::{Entry, Filter};
+use crate::format::Format;
+use crate::ledger::{Entry, LOOKED_AT, Listing, Mark, Page, WorkerId};
 use crate::quarantine::State as Standing;
 use crate::verdict::{Reason, Status};
 
 /// Entries of a page.
 const PAGE: u32 = 50;
-/// Last page: whoever looks for older entries asks for them by age.
-const LAST: u32 = 200;
 /// Longest filter, in characters.
 const LONGEST: usize = 200;
+/// A time in a filter, as browsers send it; UTC. Seconds may be missing.
+const TIMES: [&str; 2] = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"];
 /// States in the order in which they come to be.
 const STATES: [Standing; 6] = [
     Standing::Suspected,
@@ -32,76 +32,60 @@ const STATES: [Standing; 6] = [
     Standing::Allowed,
 ];
 
-/// What a page of the list is asked by.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Asked {
-    state: Option<Standing>,
-    reason: Option<Reason>,
-    tenant: String,
-    older_than: Option<Duration>,
-    page: u32,
+/// Reads a query. What makes no sense is said, and not guessed at.
+fn listing(query: &str) -> Result<Listing, String> {
+    let mut listing = Listing {
+        most: PAGE,
+        ..Listing::default()
+    };
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if value.chars().count() > LONGEST {
+            return Err(format!("{} is longer than {LONGEST} characters", shortened(&name)));
+        }
+        // PostgreSQL has no text with one.
+        if value.contains('\0') {
+            return Err(format!("{} has a character that nothing here has", shortened(&name)));
+        }
+        match (&*name, &*value) {
+            (_, "") => {}
+            ("state", word) => listing.state = Some(known(STATES, Standing::word, "state", word)?),
+            ("reason", word) => listing.reason = Some(known(Reason::ALL, Reason::word, "reason", word)?),
+            ("format", word) => listing.format = Some(known(Format::ALL, Format::name, "format", word)?),
+            ("tenant", tenant) => listing.tenant = Some(tenant.to_owned()),
+            ("worker", worker) => listing.worker = Some(WorkerId(worker.to_owned())),
+            ("since", text) => listing.since = Some(time(text)?),
+            ("until", text) => listing.until = Some(time(text)?),
+            ("behind", text) => listing.behind = Some(mark(text)?),
+            (other, _) => return Err(format!("there is no filter {}", shortened(other))),
+        }
+    }
+    Ok(listing)
 }
 
-impl Asked {
-    /// Reads a query. What makes no sense is said, and not guessed at.
-    fn of(query: &str) -> Result<Self, String> {
-        let mut asked = Self {
-            page: 1,
-            ..Self::default()
-        };
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            if value.chars().count() > LONGEST {
-                return Err(format!("{name} is longer than {LONGEST} characters"));
-            }
-            match (&*name, &*value) {
-                (_, "") => {}
-                ("state", word) => asked.state = Some(known(STATES, Standing::word, "state", word)?),
-                ("reason", word) => asked.reason = Some(known(Reason::ALL, Reason::word, "reason", word)?),
-                ("tenant", tenant) => asked.tenant = tenant.to_owned(),
-                ("older_than", text) => {
-                    let age = humantime::parse_duration(text).map_err(|error| format!("older_than: {error}"))?;
-                    asked.older_than = Some(age);
-                }
-                ("page", number) => {
-                    let page = number.parse().ok().filter(|page| (1..=LAST).contains(page));
-                    asked.page =
-                        page.ok_or_else(|| format!("page: a number from 1 to {LAST}; filter by age to see more"))?;
-                }
-                (other, _) => return Err(format!("there is no filter {other}")),
-            }
-        }
-        Ok(asked)
-    }
-
-    /// One more than this page shows, so that it is known whether there is a next one.
-    fn filter(&self) -> Filter {
-        Filter {
-            states: self.state.into_iter().collect(),
-            reason: self.reason,
-            tenant: Some(self.tenant.clone()).filter(|tenant| !tenant.is_empty()),
-            older_than: self.older_than,
-            newer_than: None,
-            limit: self.page * PAGE + 1,
+/// The same filter at another place of the list, as a path.
+fn path(listing: &Listing, behind: Option<Mark>) -> String {
+    let mut query = Serializer::new(String::new());
+    let pairs = [
+        ("state", listing.state.map(|state| state.word().to_owned())),
+        ("reason", listing.reason.map(|reason| reason.word().to_owned())),
+        ("tenant", listing.tenant.clone()),
+        ("format", listing.format.map(|format| format.name().to_owned())),
+        ("worker", listing.worker.as_ref().map(|worker| worker.0.clone())),
+        ("since", listing.since.map(written)),
+        ("until", listing.until.map(written)),
+        (
+            "behind",
+            behind.map(|mark| format!("{}-{}", mark.changed_ms, mark.digest)),
+        ),
+    ];
+    for (name, value) in pairs {
+        if let Some(value) = value {
+            query.append_pair(name, &value);
         }
     }
-
-    /// The same filter at another page, as a path.
-    fn at(&self, page: u32) -> String {
-        let mut query = Serializer::new(String::new());
-        let age = self.older_than.map(|age| humantime::format_duration(age).to_string());
-        let pairs = [
-            ("state", self.state.map(|state| state.word().to_owned())),
-            ("reason", self.reason.map(|reason| reason.word().to_owned())),
-            ("tenant", Some(self.tenant.clone())),
-            ("older_than", age),
-            ("page", Some(page.to_string())),
-        ];
-        for (name, value) in pairs {
-            if let Some(value) = value.filter(|value| !value.is_empty()) {
-                query.append_pair(name, &value);
-            }
-        }
-        format!("/quarantine?{}", query.finish())
+    match query.finish() {
+        query if query.is_empty() => "/quarantine".to_owned(),
+        query => format!("/quarantine?{query}"),
     }
 }
 
@@ -116,66 +100,97 @@ fn known<T: Copy, const N: usize>(
         .ok_or_else(|| format!("there is no {what} of that name"))
 }
 
-pub(super) async fn page(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(query): RawQuery) -> Response {
-    let asked = match Asked::of(&query.unwrap_or_default()) {
-        Ok(asked) => asked,
-        Err(problem) => return frame::plain(StatusCode::BAD_REQUEST, &problem),
-    };
-    let Some(work) = desk.shown.work() else {
-        return frame::plain(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "The worker has not opened its ledger yet.",
-        );
-    };
-    let mut entries = match work.ledger.entries(&asked.filter()).await {
-        Ok(entries) => entries,
-        Err(error) => return frame::plain(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
-    };
-    let begins = ((asked.page - 1) * PAGE) as usize;
-    let has_more = entries.len() > begins + PAGE as usize;
-    let shown: Vec<Entry> = entries.drain(begins.min(entries.len())..).take(PAGE as usize).collect();
-    let content = html! {
-        (filters(&asked))
-        @if shown.is_empty() {
-            p { "Nothing here." }
-        } @else {
-            (table(&shown))
-        }
-        nav .pages aria-label="Pages of the list" {
-            @if asked.page > 1 { a rel="prev" href=(asked.at(asked.page - 1)) { "Newer" } }
-            span { "Page " (asked.page) }
-            @if has_more && asked.page < LAST { a rel="next" href=(asked.at(asked.page + 1)) { "Older" } }
-        }
-    };
-    frame::page(&visitor, "/quarantine", "Quarantine", &content)
+fn time(text: &str) -> Result<DateTime<Utc>, String> {
+    let read = TIMES
+        .iter()
+        .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
+    let years = 1970..=9999;
+    read.map(|time| time.and_utc())
+        .filter(|time| years.contains(&chrono::Datelike::year(time)))
+        .ok_or_else(|| "a time is written as 2026-11-22T03:00, in UTC".to_owned())
 }
 
-fn filters(asked: &Asked) -> Markup {
+fn written(time: DateTime<Utc>) -> String {
+    time.format("%Y-%m-%dT%H:%M").to_string()
+}
+
+/// Reads what [`path`] wrote.
+fn mark(text: &str) -> Result<Mark, String> {
+    let read = || {
+        let (changed, digest) = text.split_once('-')?;
+        Some(Mark {
+            changed_ms: changed.parse().ok()?,
+            digest: digest.parse().ok()?,
+        })
+    };
+    read().ok_or_else(|| "there is no such place in the list; begin at its first page".to_owned())
+}
+
+fn shortened(name: &str) -> String {
+    name.chars().take(20).collect()
+}
+
+pub(super) async fn page(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(query): RawQuery) -> Response {
+    let listing = match listing(&query.unwrap_or_default()) {
+        Ok(listing) => listing,
+        Err(problem) => return frame::plain(StatusCode::BAD_REQUEST, &problem),
+    };
+    let work = match desk.work() {
+        Ok(work) => work,
+        Err(response) => return response,
+    };
+    match work.ledger.page(&listing).await {
+        Ok(page) => frame::page(&visitor, "/quarantine", "Quarantine", &shown(&listing, &page)),
+        Err(error) => frame::failed(&error),
+    }
+}
+
+fn shown(listing: &Listing, page: &Page) -> Markup {
+    html! {
+        (filters(listing))
+        @if page.entries.is_empty() {
+            p { "Nothing here." }
+        } @else {
+            (table(&page.entries))
+        }
+        @if page.next.is_some() && page.entries.len() < PAGE as usize {
+            p { "Of the entries that come next, " (LOOKED_AT) " were looked at. There are more." }
+        }
+        nav .pages aria-label="Pages of the list" {
+            @if listing.behind.is_some() { a rel="first" href=(path(listing, None)) { "Newest" } }
+            @if page.next.is_some() { a rel="next" href=(path(listing, page.next)) { "Older" } }
+        }
+    }
+}
+
+fn filters(listing: &Listing) -> Markup {
     let reasons = Reason::ALL
         .into_iter()
-        .filter(|reason| reason.status() == Status::Quarantined);
-    let age = asked.older_than.map(|age| humantime::format_duration(age).to_string());
+        .filter(|reason| reason.status() == Status::Quarantined)
+        .map(Reason::word);
     html! {
-        form .filters method="get" action="/quarantine" {
-            label { "State "
-                select name="state" {
-                    option value="" { "any" }
-                    @for state in STATES {
-                        option value=(state.word()) selected[asked.state == Some(state)] { (state.word()) }
-                    }
-                }
-            }
-            label { "Reason "
-                select name="reason" {
-                    option value="" { "any" }
-                    @for reason in reasons {
-                        option value=(reason.word()) selected[asked.reason == Some(reason)] { (reason.word()) }
-                    }
-                }
-            }
-            label { "Tenant " input name="tenant" value=(asked.tenant) maxlength=(LONGEST); }
-            label { "Changed at least so long ago " input name="older_than" value=[age] placeholder="7days"; }
+        form .filters method="get" action="/quarantine" aria-label="Filter" {
+            (choice("State", "state", STATES.into_iter().map(Standing::word), listing.state.map(Standing::word)))
+            (choice("Reason", "reason", reasons, listing.reason.map(Reason::word)))
+            (choice("Format", "format", Format::ALL.into_iter().map(Format::name), listing.format.map(Format::name)))
+            label { "Tenant " input name="tenant" value=[&listing.tenant] maxlength=(LONGEST); }
+            label { "Worker " input name="worker" value=[listing.worker.as_ref().map(|worker| &worker.0)] maxlength=(LONGEST); }
+            label { "Changed since (UTC) " input type="datetime-local" name="since" value=[listing.since.map(written)]; }
+            label { "and before (UTC) " input type="datetime-local" name="until" value=[listing.until.map(written)]; }
             button { "Filter" }
+        }
+    }
+}
+
+fn choice(label: &str, name: &str, words: impl Iterator<Item = &'static str>, chosen: Option<&'static str>) -> Markup {
+    html! {
+        label { (label) " "
+            select name=(name) {
+                option value="" { "any" }
+                @for word in words {
+                    option value=(word) selected[chosen == Some(word)] { (word) }
+                }
+            }
         }
     }
 }
@@ -186,7 +201,7 @@ fn table(entries: &[Entry]) -> Markup {
             table {
                 thead {
                     tr {
-                        @for column in ["upload", "state", "reason", "what was seen", "tenant", "name", "strikes", "refused", "changed"] {
+                        @for column in ["upload", "state", "reason", "what was seen", "format", "tenant", "name", "strikes", "refused", "changed"] {
                             th scope="col" { (column) }
                         }
                     }
@@ -197,9 +212,10 @@ fn table(entries: &[Entry]) -> Markup {
                             th scope="row" { a href={ "/quarantine/" (entry.digest) } { code { (entry.digest.short()) } } }
                             td { (entry.state.word()) }
                             td { (entry.reason.word()) }
-                            td { (entry.detail) }
-                            td { (entry.tenant) }
-                            td .wide { (entry.name) }
+                            td { bdi { (entry.detail) } }
+                            td { (entry.looks.format.map_or("", Format::name)) }
+                            td { bdi { (entry.tenant) } }
+                            td .wide { bdi { (entry.name) } }
                             td { (entry.strikes) }
                             td { (entry.repeats) }
                             td { (moment(entry.changed)) }
@@ -220,34 +236,47 @@ pub(super) fn moment(at: DateTime<Utc>) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::Digest;
 
     #[test]
     fn a_query_is_read_and_written_alike() {
-        let text = "/quarantine?state=quarantined&reason=worker-loss&tenant=a%26b+%3C&older_than=7days&page=3";
-        let asked = Asked::of(text.split_once('?').unwrap().1).unwrap();
-        assert_eq!(
-            (asked.state, asked.reason),
-            (Some(Standing::Quarantined), Some(Reason::WorkerLoss))
+        let digest = Digest::of(b"x");
+        let text = format!(
+            "/quarantine?state=quarantined&reason=worker-loss&tenant=a%26b+%3C&format=svg&worker=host-1-abc\
+             &since=2026-11-01T00%3A00&until=2026-11-22T03%3A30&behind=17-{digest}"
         );
-        assert_eq!((asked.tenant.as_str(), asked.filter().limit), ("a&b <", 151));
-        assert_eq!(asked.at(3), text);
-        assert_eq!(Asked::of("state=&tenant=").unwrap().at(1), "/quarantine?page=1");
+        let read = listing(text.split_once('?').unwrap().1).unwrap();
+        assert_eq!(
+            (read.state, read.reason, read.format),
+            (Some(Standing::Quarantined), Some(Reason::WorkerLoss), Some(Format::Svg))
+        );
+        assert_eq!((read.tenant.as_deref(), read.most), (Some("a&b <"), PAGE));
+        assert_eq!(read.behind, Some(Mark { changed_ms: 17, digest }));
+        assert_eq!(path(&read, read.behind), text);
+        assert_eq!(path(&listing("state=&tenant=&since=").unwrap(), None), "/quarantine");
     }
 
     #[test]
     fn what_makes_no_sense_is_said() {
         let long = format!("tenant={}", "a".repeat(10_000));
+        let name = format!("{}=1", "n".repeat(10_000));
         for (query, words) in [
-            ("page=0", "from 1 to 200"),
-            ("page=-1", "from 1 to 200"),
-            ("page=99999999999999", "from 1 to 200"),
+            ("behind=0", "no such place"),
+            ("behind=-1-x", "no such place"),
+            ("behind=99999999999999999999-", "no such place"),
+            ("page=7", "no filter page"),
             ("state=lost", "no state"),
             ("reason=%27+OR+1%3D1", "no reason"),
-            ("older_than=soon", "older_than"),
+            ("format=exe", "no format"),
+            ("tenant=a%00", "a character that nothing here has"),
+            ("since=soon", "a time is written as"),
+            ("until=99999-01-01T00:00", "a time is written as"),
             ("sort=evil", "no filter sort"),
             (long.as_str(), "longer than 200"),
+            (name.as_str(), "no filter nnnnnnnnnnnnnnnnnnnn"),
         ] {
-            assert!(Asked::of(query).unwrap_err().contains(words), "{query}");
+            let problem = listing(query).unwrap_err();
+            assert!(problem.contains(words) && problem.len() < 100, "{problem}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Random texts that open doors: cookies, tokens, form secrets. Compared in constant time, kept as digests.
+//! Random texts that open doors: cookies, form secrets, made passwords. Compared in constant time, kept as digests.
 
 use std::fmt;
 

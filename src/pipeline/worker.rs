@@ -6,18 +6,19 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore, watch};
 
 use super::doubt::Doubt;
 use crate::blame::Control;
-use crate::clock;
+use crate::clock::{self, Stopwatch};
 use crate::digest::Digest;
 use crate::fetch::FetchError;
 use crate::flights::Flights;
 use crate::health::Cause;
 use crate::job::Source;
-use crate::ledger::{AttemptId, Ending, Epoch, Ledger, LedgerError, Lost, Settled, WorkerId};
+use crate::ledger::{AttemptId, Ending, Epoch, LEASE, Ledger, LedgerError, Lost, Settled, WorkerId};
 use crate::sandbox::Sandbox;
 use crate::sandbox::limits::Limits;
 use crate::specimens::Specimens;
@@ -44,6 +45,7 @@ pub struct Worker {
     pub vitals: Arc<Vitals>,
     pub(super) flights: Flights,
     pub(super) doubt: Doubt,
+    pulse: Mutex<Pulse>,
     /// Endings that the ledger could not take yet.
     unsettled: Mutex<Vec<Ending>>,
     slots: Arc<Semaphore>,
@@ -109,6 +111,29 @@ enum Room {
     Alone(#[expect(dead_code, reason = "held, not read")] OwnedRwLockWriteGuard<()>),
 }
 
+/// Heartbeats that succeeded one after the other.
+#[derive(Debug, Clone, Copy)]
+struct Pulse {
+    since: Stopwatch,
+    last: Stopwatch,
+}
+
+impl Pulse {
+    fn begun() -> Self {
+        let now = Stopwatch::start();
+        Self { since: now, last: now }
+    }
+
+    fn is_steady(&self) -> bool {
+        steady(self.since.elapsed(), self.last.elapsed())
+    }
+}
+
+/// Whether heartbeats that began and were last heard so long ago have gone on for as long as a lease lasts.
+fn steady(since: Duration, last: Duration) -> bool {
+    since >= LEASE && last < LEASE / 2
+}
+
 impl Worker {
     /// Signs on: a flight record, and a lease in the ledger.
     pub async fn sign_on(setup: Setup<'_>) -> Result<Arc<Self>, SetupError> {
@@ -126,6 +151,7 @@ impl Worker {
             vitals: setup.vitals,
             flights,
             doubt: Doubt::default(),
+            pulse: Mutex::new(Pulse::begun()),
             unsettled: Mutex::default(),
             slots: Arc::new(Semaphore::new(setup.slots.max(1))),
             slots_most: setup.slots.max(1),
@@ -135,6 +161,9 @@ impl Worker {
     }
 
     /// Buries workers of this host that are gone, and those whose lease is over; returns what they had in the air.
+    ///
+    /// While nobody reaches the ledger, every lease runs out. So leases are believed only by a worker that has renewed its own for
+    /// as long as one lasts: by then all that live have done so too.
     pub async fn bury_the_dead(&self) -> Result<Vec<Lost>, SetupError> {
         let mut lost = Vec::new();
         // The disk may hang, and a thread of the runtime with it.
@@ -144,7 +173,9 @@ impl Worker {
             wreck.cleared()?;
         }
         // A lease may run out while its worker lives: a clock that jumps, a process that was stopped. Its lock tells.
-        lost.extend(self.ledger.bury_expired(&survey.living).await?);
+        if self.pulse().is_steady() {
+            lost.extend(self.ledger.bury_expired(&survey.living).await?);
+        }
         self.vitals.tally.attempts_lost(lost.iter().map(|lost| lost.judgement));
         for Lost { digest, judgement, .. } in &lost {
             tracing::warn!(%digest, ?judgement, "a worker was lost while it ran this upload");
@@ -200,16 +231,22 @@ impl Worker {
     /// its attempts are fenced.
     pub async fn beat(&self) -> Result<(), LedgerError> {
         if self.ledger.heartbeat(&self.id).await.is_err() {
+            *self.pulse() = Pulse::begun();
             self.ledger.sign_on(&self.id, &host_name(), BUILD).await?;
             self.ledger.heartbeat(&self.id).await?;
         }
+        self.pulse().last = Stopwatch::start();
         self.write_unsettled().await
     }
 
-    /// Ends this worker in order. Attempts that could not be settled until now are released.
+    /// Ends this worker in order. With an attempt in the air that was not seen to end, the lease is left to run out: whoever finds it
+    /// then runs its upload alone.
     pub async fn sign_off(&self) -> Result<(), LedgerError> {
         self.write_unsettled().await?;
-        self.ledger.sign_off(&self.id).await?;
+        match self.in_the_air() {
+            0 => self.ledger.sign_off(&self.id).await?,
+            attempts => tracing::error!(attempts, "not signed off: still in the air"),
+        }
         self.ledger.close().await;
         Ok(())
     }
@@ -241,6 +278,10 @@ impl Worker {
             }
         }
         result
+    }
+
+    fn pulse(&self) -> std::sync::MutexGuard<'_, Pulse> {
+        self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn unsettled(&self) -> std::sync::MutexGuard<'_, Vec<Ending>> {
@@ -381,5 +422,18 @@ pub fn any_epoch() -> Epoch {
     Epoch {
         build: BUILD.to_owned(),
         limits: String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::HEARTBEAT;
+
+    #[test]
+    fn leases_are_believed_by_whoever_renewed_its_own_for_as_long() {
+        assert!(steady(LEASE, HEARTBEAT));
+        assert!(!steady(LEASE - HEARTBEAT, Duration::ZERO), "has just begun");
+        assert!(!steady(LEASE * 9, LEASE), "was stopped, or could not");
     }
 }

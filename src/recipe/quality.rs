@@ -3,8 +3,22 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::format::Format;
+
 /// Lowest quality that is looked at where the quality is found and not given: what is below is no picture any more.
 pub const LOWEST: u8 = 10;
+
+/// Lowest and highest quality among which `auto` chooses. AVIF stays below the one from which it keeps the colours of every pixel, which
+/// doubles its time.
+pub fn auto(format: Format) -> (u8, u8) {
+    match format {
+        Format::Avif => (40, FULL_CHROMA - 1),
+        _ => (40, 95),
+    }
+}
+
+/// Quality from which JPEG and AVIF keep the colours of every pixel, unless the recipe says.
+pub const FULL_CHROMA: u8 = 90;
 
 /// Quality of a lossy format: a number of 1 to 100, or `"auto"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,10 +32,11 @@ pub enum Quality {
 
 impl Quality {
     /// The highest number that it can come to.
-    pub fn most(self) -> u8 {
-        match self {
-            Self::Fixed(number) => number,
-            Self::Auto => 100,
+    pub fn most(self, format: Format) -> u8 {
+        match (self, format) {
+            (Self::Fixed(number), _) => number,
+            (Self::Auto, Format::Avif) => auto(format).1,
+            (Self::Auto, _) => 100,
         }
     }
 }

@@ -119,6 +119,7 @@ fn drilled(drill: Drill, parent: Parent, limits: &Limits) -> FromChild {
         width: 1,
         height: 1,
         frames: 1,
+        channels: 3,
         memory_bytes,
         decode_work: 0,
     };

@@ -3,12 +3,15 @@
 //! Ceilings come from the configuration and are enforced by the kernel; grants are fitted to what an upload's headers declare and
 //! are enforced by the child's allocator and by the supervisor.
 
+mod avif;
+
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
-use crate::format::{Format, Formats};
+use crate::format::Formats;
+use crate::recipe::work::{Upload, decoding_cost};
 use crate::recipe::{Recipe, Rendition};
 use crate::sandbox::protocol::Declaration;
 use crate::verdict::{Exceeded, Reason, Refusal};
@@ -46,6 +49,8 @@ pub struct Limits {
     pub directories: u64,
     /// Most strips or tiles of a TIFF.
     pub strips: u64,
+    /// Most pixels of an AVIF rendition.
+    pub avif_pixels: u64,
     /// Most bytes of an SVG, inflated.
     #[serde(with = "exact")]
     pub svg: ByteSize,
@@ -93,6 +98,7 @@ impl Default for Limits {
             inflated_metadata: ByteSize::mib(1),
             directories: 64,
             strips: 100_000,
+            avif_pixels: 12_500_000,
             svg: ByteSize::mib(8),
             elements: 50_000,
             nesting: 64,
@@ -120,6 +126,18 @@ pub struct Grant {
     pub cpu_ms: u64,
     /// Wall time, in milliseconds; time spent waiting for a processor is credited.
     pub wall_ms: u64,
+}
+
+impl Grant {
+    /// The grant under limits that were raised so many times: time has grown with them, memory, which follows the declaration, has not.
+    #[must_use]
+    pub fn raised(self, times: u32, limits: &Limits) -> Self {
+        let memory = self.memory_bytes.saturating_mul(times.into());
+        Self {
+            memory_bytes: memory.min(limits.memory.as_u64()).max(self.memory_bytes),
+            ..self
+        }
+    }
 }
 
 /// What an attempt may declare at most for a reason that is not the upload's: policy, below the limits.
@@ -175,6 +193,7 @@ impl Limits {
             let problem = format_args!("renditions[{index}].{problem}");
             return Err(Refusal::new(Reason::InvalidJob, problem));
         }
+        self.check_avif(recipe, declared.format, (declared.width, declared.height))?;
         let memory = declared.memory_bytes.max(MEMORY_FLOOR.as_u64());
         if memory > self.memory.as_u64() {
             return Err(Refusal::over(
@@ -187,14 +206,34 @@ impl Limits {
         let work = work(declared, recipe);
         let per_megapixel = self.cpu_per_megapixel.as_micros() as u64;
         let cpu = self.cpu_base + Duration::from_micros(work.saturating_mul(per_megapixel) / 1_000_000);
-        // An honest animation that takes longer than any grant would be convicted.
-        let moves = |rendition: &Rendition| rendition.moves(declared.format, declared.frames);
-        if cpu > self.cpu && recipe.renditions().iter().any(moves) {
+        // An honest animation, or AVIF, that takes longer than any grant would be convicted.
+        if cpu > self.cpu {
             let allowed = self.cpu.saturating_sub(self.cpu_base).as_micros() as u64;
             let allowed = allowed.saturating_mul(1_000_000) / per_megapixel.max(1);
-            return Err(Refusal::over(Reason::TooComplex, "animation_work", work, allowed));
+            let any = |is: &dyn Fn(&Rendition) -> bool| recipe.renditions().iter().any(is);
+            if any(&|rendition| rendition.moves(declared.format, declared.frames)) {
+                return Err(Refusal::over(Reason::TooComplex, "animation_work", work, allowed));
+            }
+            if any(&|rendition| avif::is_avif(rendition, declared.format)) {
+                return Err(avif::too_much(work, allowed));
+            }
         }
         Ok(self.timed(memory, cpu.min(self.cpu)))
+    }
+
+    /// Limits that are so many times as high on what trips: memory, CPU, wall time, output. What is rejected stays rejected. Memory ends at
+    /// the budget, beyond which nothing would ever be granted.
+    #[must_use]
+    pub fn raised(&self, times: u32, budget_bytes: u64) -> Self {
+        let often = |size: ByteSize| size.as_u64().saturating_mul(times.into());
+        Self {
+            memory: ByteSize(often(self.memory).min(budget_bytes).max(self.memory.as_u64())),
+            cpu_base: self.cpu_base * times,
+            cpu_per_megapixel: self.cpu_per_megapixel * times,
+            cpu: self.cpu * times,
+            output: ByteSize(often(self.output)),
+            ..self.clone()
+        }
     }
 
     /// The largest grant these limits allow: what the kernel enforces.
@@ -226,16 +265,13 @@ fn work(declared: &Declaration, recipe: &Recipe) -> u64 {
     let decoding = pixels
         .saturating_mul(decoding_cost(declared.format))
         .max(declared.decode_work);
-    decoding.saturating_add(recipe.work(declared.format, declared.frames, declared.width, declared.height))
-}
-
-/// What decoding a pixel costs beside one of a JPEG (60 ns). Measured: JPEG XL 75 to 373 ns, AVIF 25 to 201 ns without assembler.
-fn decoding_cost(format: Format) -> u64 {
-    match format {
-        Format::Jxl => 10,
-        Format::Avif => 5,
-        _ => 1,
-    }
+    let upload = Upload {
+        format: declared.format,
+        frames: declared.frames,
+        size: (declared.width, declared.height),
+        channels: declared.channels,
+    };
+    decoding.saturating_add(recipe.work(&upload))
 }
 
 /// Sizes to the byte. [`ByteSize`] itself writes one decimal, so that a child would be held to 1.2 GiB where 1200 MiB are meant.
@@ -277,14 +313,16 @@ pub(crate) mod exact {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::Format;
     use crate::recipe::{Animation, Crop, Target, geometry::Length};
 
-    fn declared(width: u32, height: u32) -> Declaration {
+    pub(super) fn declared(width: u32, height: u32) -> Declaration {
         Declaration {
             format: Format::Jpeg,
             width,
             height,
             frames: 1,
+            channels: 3,
             memory_bytes: 1 << 20,
             decode_work: 0,
         }
@@ -401,6 +439,26 @@ mod tests {
             let wire = serde_json::to_string(&limits).unwrap();
             assert_eq!(serde_json::from_str::<Limits>(&wire).unwrap(), limits, "{wire}");
         }
+    }
+
+    #[test]
+    fn raised_limits_raise_what_trips_and_end_at_the_budget() {
+        let usual = Limits::default();
+        let raised = usual.raised(4, 2 << 30);
+        let grant = |limits: &Limits| {
+            limits
+                .grant(&declared(4000, 3000), &recipe(Target::Jpeg, false))
+                .unwrap()
+        };
+        let (before, after) = (grant(&usual), grant(&raised).raised(4, &raised));
+        assert_eq!(
+            (before.cpu_ms * 4, before.memory_bytes * 4),
+            (after.cpu_ms, after.memory_bytes)
+        );
+        assert_eq!((raised.memory, raised.output), (ByteSize::gib(2), ByteSize::mib(256)));
+        assert_eq!((raised.pixels, raised.input), (usual.pixels, usual.input));
+        assert_eq!(usual.raised(4, 1).memory, usual.memory);
+        assert_eq!((usual.raised(1, u64::MAX), before.raised(1, &usual)), (usual, before));
     }
 
     #[test]

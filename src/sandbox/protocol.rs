@@ -170,6 +170,8 @@ pub struct Declaration {
     pub height: u32,
     /// Frames of an animation, pages of a TIFF; 1 for a still.
     pub frames: u64,
+    /// Channels of its pixels: 1, 3, or 4 with transparency.
+    pub channels: u8,
     /// Estimated peak heap of the whole conversion, in bytes: an upper bound that an honest file keeps.
     pub memory_bytes: u64,
     /// Work of decoding, in pixels of a JPEG, where it is more than its format and size say; else 0.

@@ -42,6 +42,8 @@ pub struct Sandbox {
     pub staging: PathBuf,
     /// Memory that all children may use together.
     pub budget: Budget,
+    /// How many times as high grants are as the limits would have them; see [`Sandbox::raised`].
+    pub times: u32,
 }
 
 /// Who watches a child.
@@ -100,6 +102,17 @@ impl Sandbox {
             limits,
             staging,
             budget: Budget::of_this_host(),
+            times: 1,
+        }
+    }
+
+    /// The same, with limits so many times as high, for an upload that an operator let go so. What the host has is the bound.
+    #[must_use]
+    pub fn raised(&self, times: u32) -> Self {
+        Self {
+            limits: self.limits.raised(times, self.budget.total()),
+            times,
+            ..self.clone()
         }
     }
 

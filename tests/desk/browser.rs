@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 
 use super::asked::{Answer, Asked};
 use super::world::*;
@@ -49,6 +49,19 @@ impl Desk {
         let answer = browser.log_in(name, PASSWORD);
         assert_eq!(answer.status, 303, "{}", answer.body);
         browser
+    }
+
+    /// The command line's own look at the ledger.
+    pub fn quarantine(&self, arguments: &[&str]) -> Output {
+        let config = self.world.config();
+        let mut command = self
+            .world
+            .command(&["quarantine", "--config", config.to_str().unwrap()]);
+        command.args(arguments).env_remove("LAZARET_STATE").output().unwrap()
+    }
+
+    pub fn dossier(&self, digest: &str) -> serde_json::Value {
+        lines(&self.quarantine(&["show", digest, "--json"])).remove(0)
     }
 
     /// What the worker has logged.

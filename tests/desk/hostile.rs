@@ -9,7 +9,16 @@ const MARKUP: &str = "\"><script>alert(1)</script><img src=x onerror=alert(1)>';
 fn every_page_has_its_headers_and_nothing_inline() {
     let desk = Desk::new();
     let mut browser = desk.as_user("olga");
-    for (path, status) in [("/", 200), ("/login", 200), ("/style.css", 200), ("/no-such-page", 404)] {
+    for (path, status) in [
+        ("/", 200),
+        ("/login", 200),
+        ("/quarantine", 200),
+        ("/quarantine?state=lost", 400),
+        ("/quarantine/nonsense", 404),
+        ("/logout", 405),
+        ("/style.css", 200),
+        ("/no-such-page", 404),
+    ] {
         let answer = browser.get(path);
         assert_eq!(answer.status, status, "{path}");
         for header in [

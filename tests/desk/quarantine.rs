@@ -17,16 +17,7 @@ fn with_an_entry() -> (Desk, String) {
 }
 
 fn list(desk: &Desk) -> Vec<serde_json::Value> {
-    let config = desk.world.config();
-    let arguments = ["quarantine", "--config", config.to_str().unwrap(), "list", "--json"];
-    lines(
-        &desk
-            .world
-            .command(&arguments)
-            .env_remove("LAZARET_STATE")
-            .output()
-            .unwrap(),
-    )
+    lines(&desk.quarantine(&["list", "--json"]))
 }
 
 fn decide(browser: &mut Browser, page: &str, digest: &str, action: &str, why: &str) -> super::asked::Answer {
@@ -47,7 +38,22 @@ fn an_entry_is_found_looked_at_and_released() {
         "{}",
         found.body
     );
-    assert!(!olga.get("/quarantine?reason=memory").body.contains(&digest));
+    let worker = desk.dossier(&digest)["attempts"][0]["worker"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for (query, found) in [
+        ("reason=memory".to_owned(), false),
+        ("format=tiff".to_owned(), true),
+        ("format=png".to_owned(), false),
+        (format!("worker={worker}&state=quarantined"), true),
+        ("worker=nobody-1-abc".to_owned(), false),
+        ("since=2020-01-01T00:00".to_owned(), true),
+        ("until=2020-01-01T00:00".to_owned(), false),
+    ] {
+        let page = olga.get(&format!("/quarantine?{query}"));
+        assert_eq!((page.status, page.body.contains(&digest)), (200, found), "{query}");
+    }
     let page = olga.get(&format!("/quarantine/{digest}"));
     for part in [
         digest.as_str(),
@@ -104,9 +110,118 @@ fn viewers_look_and_do_not_decide() {
     let page = vera.get(&format!("/quarantine/{digest}"));
     assert!(page.status == 200 && !page.body.contains("Decide"), "{}", page.body);
     let csrf = field(&page.body, "csrf");
-    let answer = vera.post(&format!("/quarantine/{digest}/release"), &[("csrf", &csrf)]);
-    assert_eq!(answer.status, 403);
+    for action in ["release", "raise", "confirm", "allow", "note"] {
+        let answer = vera.post(
+            &format!("/quarantine/{digest}/{action}"),
+            &[("csrf", &csrf), ("why", "let me")],
+        );
+        assert_eq!(answer.status, 403, "{action}");
+    }
     assert_eq!(list(&desk)[0]["state"], json!("quarantined"));
+}
+
+#[test]
+fn every_action_does_what_it_says_and_is_in_the_audit_trail() {
+    let (desk, digest) = with_an_entry();
+    let mut olga = desk.as_user("olga");
+    let path = format!("/quarantine/{digest}");
+    for (action, state) in [
+        ("note", "quarantined"),
+        ("confirm", "confirmed"),
+        ("raise", "released"),
+        ("allow", "allowed"),
+        ("release", "released"),
+    ] {
+        let page = olga.get(&path).body;
+        let why = format!("because of {action}");
+        assert_eq!(decide(&mut olga, &page, &digest, action, &why).status, 303, "{action}");
+        let dossier = desk.dossier(&digest);
+        assert_eq!(dossier["entry"]["state"], json!(state), "{action}");
+        let last = dossier["audit"].as_array().unwrap().last().unwrap();
+        assert_eq!(
+            (&last["who"], &last["action"], &last["why"]),
+            (&json!("olga"), &json!(action), &json!(why))
+        );
+        let raised = (action == "raise").then_some(4);
+        assert_eq!(
+            dossier["entry"].get("raised"),
+            raised.map(|times| json!(times)).as_ref()
+        );
+        assert!(olga.get(&path).body.contains(&why), "{action}");
+    }
+    let page = olga.get(&path).body;
+    assert_eq!(
+        decide(&mut olga, &page, &digest, "note", " ").status,
+        400,
+        "a note has words"
+    );
+}
+
+/// Another worker, on a queue of its own: all that it knows of the desk is in the ledger.
+#[test]
+#[allow(clippy::disallowed_methods, reason = "a test measures")]
+fn what_is_released_runs_on_another_worker_at_once() {
+    let (desk, digest) = with_an_entry();
+    let other = [("LAZARET_BROKER", "spool:./other")];
+    let _other = desk.world.serve(&other);
+    let submit = || {
+        let config = desk.world.config();
+        let mut command = desk
+            .world
+            .command(&["submit", "--config", config.to_str().unwrap(), "--wait", "--json"]);
+        command.arg(fixture(BOMB)).envs(other).env_remove("LAZARET_STATE");
+        lines(&command.output().unwrap()).remove(0)
+    };
+    assert_eq!(submit()["repeat"], json!(true), "refused by its digest there, too");
+    let mut olga = desk.as_user("olga");
+    let page = olga.get(&format!("/quarantine/{digest}")).body;
+    let pressed = std::time::Instant::now();
+    assert_eq!(
+        decide(&mut olga, &page, &digest, "release", "again, please").status,
+        303
+    );
+    let answered = pressed.elapsed();
+    assert_eq!(submit()["repeat"], json!(false), "it ran");
+    let attempts = desk.dossier(&digest)["attempts"].clone();
+    let workers: Vec<&str> = (0..2).map(|n| attempts[n]["worker"].as_str().unwrap()).collect();
+    assert_ne!(workers[0], workers[1]);
+    let started: chrono::DateTime<chrono::Utc> = serde_json::from_value(attempts[0]["started"].clone()).unwrap();
+    let decided = desk.dossier(&digest)["audit"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .rev()
+        .find(|record| record["who"] == "olga")
+        .unwrap()["at"]
+        .clone();
+    let decided: chrono::DateTime<chrono::Utc> = serde_json::from_value(decided).unwrap();
+    println!(
+        "the form was answered in {answered:?}; decision to attempt elsewhere: {} ms",
+        (started - decided).num_milliseconds()
+    );
+}
+
+#[test]
+fn raised_limits_let_a_heavy_upload_through() {
+    let (desk, digest) = with_an_entry();
+    let mut olga = desk.as_user("olga");
+    let page = olga.get(&format!("/quarantine/{digest}")).body;
+    let before = desk.dossier(&digest)["strikes"][0]["evidence"]["grant"].clone();
+    assert_eq!(
+        decide(&mut olga, &page, &digest, "raise", "a scanner of ours").status,
+        303
+    );
+    let _ = desk.world.submit(&["--wait", &fixture(BOMB)]);
+    let dossier = desk.dossier(&digest);
+    // However it ended this time, it had four times as long.
+    let attempt = &dossier["attempts"][0];
+    let strikes = dossier["strikes"].as_array().unwrap();
+    let allowed = before["cpu_ms"].as_u64().unwrap();
+    match strikes.as_slice() {
+        [_] => assert_eq!(attempt["outcome"], json!("converted"), "{dossier:#}"),
+        [.., last] => assert_eq!(last["evidence"]["grant"]["cpu_ms"], json!(allowed * 4)),
+        [] => panic!("no strikes"),
+    }
 }
 
 #[test]
@@ -114,29 +229,126 @@ fn odd_filters_and_paths_have_proper_answers() {
     let (desk, digest) = with_an_entry();
     let mut olga = desk.as_user("olga");
     let long = "a".repeat(10_000);
+    let behind = |at: i64| format!("/quarantine?behind={at}-{}", "0".repeat(64));
     for (path, status) in [
-        ("/quarantine?page=0".to_owned(), 400),
-        ("/quarantine?page=200".to_owned(), 200),
-        ("/quarantine?page=99999999999999999999".to_owned(), 400),
+        ("/quarantine?behind=7".to_owned(), 400),
+        (behind(i64::MIN), 400),
+        (behind(0), 200),
+        (behind(i64::MAX), 200),
+        ("/quarantine?behind=99999999999999999999-00".to_owned(), 400),
+        ("/quarantine?page=2".to_owned(), 400),
         (format!("/quarantine?tenant={long}"), 400),
+        (format!("/quarantine?{long}=x"), 400),
+        (format!("/quarantine?{}", "tenant=a&".repeat(1000)), 200),
         ("/quarantine?tenant=%27%3B+DROP+TABLE+entries%3B--".to_owned(), 200),
+        ("/quarantine?worker=%27+OR+1%3D1".to_owned(), 200),
+        ("/quarantine?tenant=%00".to_owned(), 400),
         ("/quarantine?tenant=%3Cscript%3Ealert(1)%3C/script%3E".to_owned(), 200),
+        ("/quarantine?format=exe".to_owned(), 400),
+        ("/quarantine?since=0000-00-00T00:00".to_owned(), 400),
+        (
+            "/quarantine?since=2026-01-01T00:00&until=1999-01-01T00:00".to_owned(),
+            200,
+        ),
         ("/quarantine?state=%ff".to_owned(), 400),
         ("/quarantine/nonsense".to_owned(), 404),
         (format!("/quarantine/{}", "0".repeat(64)), 404),
+        (format!("/quarantine/{}", &digest[..12]), 404),
         ("/quarantine/..%2f..%2fetc%2fpasswd".to_owned(), 404),
+        ("/../../etc/passwd".to_owned(), 404),
+        ("/style.css/../../accounts.toml".to_owned(), 404),
+        ("/accounts.toml".to_owned(), 404),
     ] {
         let answer = olga.get(&path);
-        assert_eq!(answer.status, status, "{}", &path[..path.len().min(80)]);
+        assert_eq!(
+            answer.status,
+            status,
+            "{}: {}",
+            &path[..path.len().min(80)],
+            answer.body
+        );
         assert!(!answer.body.contains("<script"), "{path}");
     }
     let page = olga.get(&format!("/quarantine/{digest}")).body;
     assert_eq!(decide(&mut olga, &page, &digest, "explode", "").status, 404);
     assert_eq!(decide(&mut olga, &page, &digest, "release", &long).status, 400);
+    assert_eq!(decide(&mut olga, &page, &"0".repeat(64), "release", "x").status, 404);
     let without = olga.post(
         &format!("/quarantine/{digest}/release"),
         &[("seen", &field(&page, "seen"))],
     );
     assert_eq!(without.status, 403, "no secret of the session");
-    assert_eq!(list(&desk).len(), 1);
+    let csrf = field(&page, "csrf");
+    for seen in ["", "quarantined", "quarantined-x", "lost-1", "-"] {
+        let fields = [("csrf", csrf.as_str()), ("seen", seen)];
+        let answer = olga.post(&format!("/quarantine/{digest}/release"), &fields);
+        assert_eq!(answer.status, 400, "{seen}");
+    }
+    let looked = olga.get(&format!("/quarantine/{digest}/release"));
+    assert_eq!(looked.status, 405, "a link decides nothing");
+    assert_eq!(list(&desk)[0]["state"], json!("quarantined"));
+}
+
+/// Every text of an entry that came from elsewhere, as a tenant would have it who knows what a browser does.
+#[test]
+fn what_files_and_tenants_brought_is_text() {
+    let (desk, digest) = with_an_entry();
+    let export = desk.world.path("export");
+    let output = desk.quarantine(&["export"]);
+    let mut line: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let evil = |what: &str| format!("<script>{what}</script>\"'--;\u{202e}<img src=x onerror=alert(1)>");
+    let other = "ab".repeat(32);
+    line["entry"]["digest"] = json!(other);
+    for text in ["tenant", "name", "detail", "recipe", "specimen"] {
+        line["entry"][text] = json!(evil(text));
+    }
+    line["entry"]["epoch"] = json!({ "build": evil("build"), "limits": evil("limits") });
+    line["strikes"][0]["evidence"] = json!({ evil("key"): { "list": [evil("one"), 2], "signal": evil("signal") } });
+    std::fs::write(&export, format!("{line}\n")).unwrap();
+    let output = desk.quarantine(&[
+        "import",
+        export.to_str().unwrap(),
+        "--why",
+        &evil("why"),
+        "--who",
+        &evil("who"),
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+
+    let mut olga = desk.as_user("olga");
+    let tenant: String = url::form_urlencoded::byte_serialize(evil("tenant").as_bytes()).collect();
+    for path in [
+        "/quarantine".to_owned(),
+        format!("/quarantine?tenant={tenant}"),
+        format!("/quarantine/{other}"),
+    ] {
+        let page = olga.get(&path);
+        assert_eq!(page.status, 200);
+        assert!(
+            page.body.contains("&lt;script&gt;tenant&lt;/script&gt;&quot;"),
+            "{path}: {}",
+            page.body
+        );
+        assert!(
+            !page.body.contains("<script") && !page.body.contains("<img"),
+            "{path}: {}",
+            page.body
+        );
+    }
+    let page = olga.get(&format!("/quarantine/{other}")).body;
+    for text in [
+        "name", "detail", "build", "limits", "key", "one", "signal", "why", "who",
+    ] {
+        assert!(
+            page.contains(&format!("&lt;script&gt;{text}&lt;/script&gt;")),
+            "{text}: {page}"
+        );
+    }
+    assert_eq!(decide(&mut olga, &page, &other, "note", &evil("note")).status, 303);
+    let page = olga.get(&format!("/quarantine/{other}")).body;
+    assert!(
+        page.contains("&lt;script&gt;note") && !page.contains("<script"),
+        "{page}"
+    );
+    assert_eq!(list(&desk).len(), 2, "{digest} is still there");
 }

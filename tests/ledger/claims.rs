@@ -48,10 +48,9 @@ pub async fn an_upload_in_flight_is_busy_whatever_the_recipe(world: &dyn World) 
     let _ = start(ledger, &other).await;
 }
 
-pub async fn renditions_hold_within_a_build(world: &dyn World) {
-    let ledger = world.ledger();
-    let attempt = start(ledger, &claim("cat")).await;
-    let stored = Stored {
+/// A rendition that was stored.
+pub fn rendition() -> Stored {
+    Stored {
         name: "thumb".to_owned(),
         store: "renditions".to_owned(),
         key: "ab/cd".to_owned(),
@@ -62,7 +61,13 @@ pub async fn renditions_hold_within_a_build(world: &dyn World) {
         sha256: Digest::of(b"rendition"),
         quality: Some(80),
         frames: 1,
-    };
+    }
+}
+
+pub async fn renditions_hold_within_a_build(world: &dyn World) {
+    let ledger = world.ledger();
+    let attempt = start(ledger, &claim("cat")).await;
+    let stored = rendition();
     let mut end = ending(attempt, Outcome::Converted(Vec::new()));
     end.renditions = vec![stored.clone()];
     assert_eq!(settle(ledger, &end).await, Judgement::Clear);

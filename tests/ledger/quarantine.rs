@@ -1,8 +1,12 @@
 //! The list: operators' actions, audit, expiry, filters, import and export.
 
+use chrono::TimeDelta;
 use lazaret::blame::{Judgement, Scope};
-use lazaret::ledger::{Claimed, Dossier, Entry, Filter, Ledger, LedgerError, Operator, StrikeRecord};
-use lazaret::quarantine::{Action, Gate, State};
+use lazaret::format::Format;
+use lazaret::ledger::{
+    Acted, Claimed, Dossier, Entry, Filter, Ledger, LedgerError, Listing, Looks, Operator, Page, Seen, StrikeRecord,
+};
+use lazaret::quarantine::{Action, Gate, RAISED, State};
 use lazaret::verdict::Reason;
 
 use super::world::*;
@@ -295,4 +299,304 @@ pub async fn an_import_is_all_or_none(world: &dyn World) {
     let list = [(new, Vec::new()), (known, Vec::new())];
     assert!(ledger.import(&list, Action::Add, &operator()).await.is_err());
     assert_eq!(entry(ledger, "new").await, None);
+}
+
+/// Names on all pages of a list, three to a page.
+async fn all_pages(ledger: &dyn Ledger, mut listing: Listing) -> Vec<String> {
+    listing.most = 3;
+    let mut names = Vec::new();
+    loop {
+        let Page { entries, next } = ledger.page(&listing).await.unwrap();
+        assert!(entries.len() <= 3);
+        names.extend(entries.into_iter().map(|entry| entry.name));
+        match next {
+            Some(mark) => {
+                assert!(listing.behind.is_none_or(|before| mark < before), "it goes on");
+                listing.behind = Some(mark);
+            }
+            None => return names,
+        }
+    }
+}
+
+/// Ten entries that changed at the same time or later than the one before, of two tenants, two formats, two reasons, two workers.
+async fn ten(world: &dyn World) {
+    for number in 0..10_u32 {
+        let ledger = world.later(HOUR * (number / 2));
+        let mut claim = claim(&number.to_string());
+        if number % 2 == 1 {
+            claim.tenant = "globex".to_owned();
+            claim.worker = worker("w2");
+        }
+        let reason = if number % 3 == 0 { Reason::Cpu } else { Reason::Memory };
+        let attempt = start(&*ledger, &claim).await;
+        let mut ending = ending(attempt, tripped(reason));
+        ending.looks = Looks {
+            bytes: 7,
+            format: Some(if number < 5 { Format::Png } else { Format::Svg }),
+            ..Looks::default()
+        };
+        assert_eq!(settle(&*ledger, &ending).await, Judgement::Convict(reason));
+    }
+    let act = async |upload: &str, action| {
+        let ledger = world.later(HOUR * 6);
+        ledger.act(&digest(upload), action, &operator()).await.unwrap()
+    };
+    act("0", Action::Confirm).await;
+    act("9", Action::Release).await;
+}
+
+pub async fn pages_follow_each_other_whatever_they_are_filtered_by(world: &dyn World) {
+    ten(world).await;
+    let ledger = world.later(HOUR * 7);
+    let sorted = |mut names: Vec<String>| {
+        names.sort();
+        names.concat().replace(".jpg", "")
+    };
+    let all = Listing::default;
+    let full = all_pages(&*ledger, all()).await;
+    let known: Vec<String> = ledger
+        .entries(&Filter::default())
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|entry| entry.name)
+        .collect();
+    assert_eq!(sorted(full.clone()), "0123456789");
+    assert_eq!(sorted(known), sorted(full.clone()));
+    assert_eq!(sorted(full[..2].to_vec()), "09", "newest change first");
+    let by = async |listing: Listing| sorted(all_pages(&*ledger, listing).await);
+    let tenant = || Some("globex".to_owned());
+    let (state, reason) = (Some(State::Quarantined), Some(Reason::Cpu));
+    let format = Some(Format::Svg);
+    assert_eq!(by(Listing { state, ..all() }).await, "12345678");
+    assert_eq!(by(Listing { reason, ..all() }).await, "0369");
+    assert_eq!(
+        by(Listing {
+            tenant: tenant(),
+            ..all()
+        })
+        .await,
+        "13579"
+    );
+    assert_eq!(by(Listing { format, ..all() }).await, "56789");
+    assert_eq!(
+        by(Listing {
+            worker: Some(worker("w2")),
+            ..all()
+        })
+        .await,
+        "13579"
+    );
+    assert_eq!(
+        by(Listing {
+            worker: Some(worker("w3")),
+            ..all()
+        })
+        .await,
+        ""
+    );
+    assert_eq!(by(Listing { state, reason, ..all() }).await, "36");
+    assert_eq!(
+        by(Listing {
+            state,
+            reason,
+            tenant: tenant(),
+            ..all()
+        })
+        .await,
+        "3"
+    );
+    assert_eq!(
+        by(Listing {
+            state,
+            format,
+            worker: Some(worker("w1")),
+            ..all()
+        })
+        .await,
+        "68"
+    );
+    let five = ledger.dossier(&digest("5")).await.unwrap().unwrap().entry.changed;
+    let (since, until) = (Some(five), Some(five + TimeDelta::minutes(90)));
+    assert_eq!(by(Listing { since, until, ..all() }).await.replace('4', ""), "567");
+    assert_eq!(by(Listing { until: since, ..all() }).await.replace('4', ""), "123");
+
+    let later = world.later(DAY * 40);
+    let listed = all_pages(&*later, Listing { state, ..all() }).await;
+    assert_eq!(sorted(listed), "", "their time is over");
+    later.tidy().await.unwrap();
+    let expired = Some(State::Expired);
+    let listed = all_pages(
+        &*later,
+        Listing {
+            state: expired,
+            ..all()
+        },
+    )
+    .await;
+    assert_eq!(sorted(listed), "12345678");
+}
+
+/// Where the filter lets through less than a page among what is looked at, the next page begins behind that, and nothing is left out.
+pub async fn a_page_looks_so_far_and_the_next_one_goes_on(world: &dyn World) {
+    let ledger = world.ledger();
+    let template = listed(ledger, "template").await;
+    let many: Vec<(Entry, Vec<StrikeRecord>)> = (0..lazaret::ledger::LOOKED_AT + 300)
+        .map(|number| {
+            let mut entry = template.clone();
+            entry.digest = digest(&format!("many {number}"));
+            entry.tenant = "acme".to_owned();
+            (entry, Vec::new())
+        })
+        .collect();
+    let rare = digest("rare");
+    world
+        .ledger()
+        .import(
+            &[(
+                Entry {
+                    digest: rare,
+                    ..template.clone()
+                },
+                Vec::new(),
+            )],
+            Action::Add,
+            &operator(),
+        )
+        .await
+        .unwrap();
+    world.ledger().act(&rare, Action::Confirm, &operator()).await.unwrap();
+    world.later(HOUR).import(&many, Action::Add, &operator()).await.unwrap();
+    let mut listing = Listing {
+        state: Some(State::Confirmed),
+        reason: Some(Reason::Listed),
+        most: 50,
+        ..Listing::default()
+    };
+    let first = ledger.page(&listing).await.unwrap();
+    assert!(first.entries.is_empty() && first.next.is_some(), "{first:?}");
+    listing.behind = first.next;
+    let second = ledger.page(&listing).await.unwrap();
+    assert_eq!(
+        second.entries.iter().map(|entry| entry.digest).collect::<Vec<_>>(),
+        [rare]
+    );
+    assert_eq!(second.next, None);
+}
+
+pub async fn of_two_who_decide_at_once_one_is_too_late(world: &dyn World) {
+    let entry = convict(world.ledger(), "x").await;
+    let seen = Seen::of(&entry);
+    let other = world.another().await;
+    let who = operator();
+    let (one, two) = tokio::join!(
+        world.ledger().act_on(&seen, Action::Confirm, &who),
+        other.act_on(&seen, Action::Release, &who)
+    );
+    let done = [&one, &two].map(|acted| matches!(acted.as_ref().unwrap(), Acted::Done(_)));
+    assert!(done[0] != done[1], "{one:?} {two:?}");
+    let audit = world.ledger().dossier(&digest("x")).await.unwrap().unwrap().audit;
+    assert_eq!(audit.iter().filter(|record| record.who == "ann").count(), 1);
+    let note = other.act_on(&seen, Action::Note, &who).await.unwrap();
+    assert!(matches!(note, Acted::Done(_)), "whatever was decided");
+    let unknown = Seen {
+        digest: digest("unknown"),
+        ..seen
+    };
+    assert!(matches!(
+        other.act_on(&unknown, Action::Allow, &who).await,
+        Err(LedgerError::NoEntry(_))
+    ));
+
+    let due = world.later(DAY * 40);
+    let seen = Seen::of(&convict(world.ledger(), "y").await);
+    let acted = due.act_on(&seen, Action::Confirm, &who).await.unwrap();
+    assert!(
+        matches!(acted, Acted::TooLate(entry) if entry.state == State::Expired),
+        "it expired meanwhile"
+    );
+}
+
+pub async fn a_note_changes_nothing_else(world: &dyn World) {
+    let ledger = world.ledger();
+    let before = convict(ledger, "x").await;
+    let note = Operator {
+        who: "bo".to_owned(),
+        why: "seen before".to_owned(),
+    };
+    let after = world.later(DAY).act(&digest("x"), Action::Note, &note).await.unwrap();
+    assert_eq!(after, before);
+    let dossier = ledger.dossier(&digest("x")).await.unwrap().unwrap();
+    assert_eq!(dossier.entry, before);
+    let record = dossier.audit.last().unwrap();
+    assert_eq!(
+        (record.action.as_str(), record.who.as_str(), record.why.as_str()),
+        ("note", "bo", "seen before")
+    );
+    assert_eq!(
+        (record.before, record.after),
+        (Some(State::Quarantined), State::Quarantined)
+    );
+}
+
+pub async fn raised_limits_last_until_the_next_change(world: &dyn World) {
+    let ledger = world.ledger();
+    convict(ledger, "x").await;
+    let raised = ledger.act(&digest("x"), Action::Raise, &operator()).await.unwrap();
+    assert_eq!((raised.state, raised.raised), (State::Released, Some(RAISED)));
+    ledger.act(&digest("x"), Action::Note, &operator()).await.unwrap();
+    // Seen by others, at once.
+    let attempt = start(&*world.another().await, &claim("x")).await;
+    assert_eq!((attempt.gate, attempt.raised), (Gate::Open, Some(RAISED)));
+    assert_eq!(
+        settle(ledger, &ending(attempt, tripped(Reason::Cpu))).await,
+        Judgement::Convict(Reason::Cpu)
+    );
+    assert_eq!(entry(ledger, "x").await.unwrap().raised, None);
+    ledger.act(&digest("x"), Action::Release, &operator()).await.unwrap();
+    assert_eq!(start(ledger, &claim("x")).await.raised, None);
+    convict(ledger, "y").await;
+    ledger.act(&digest("y"), Action::Raise, &operator()).await.unwrap();
+    let released = ledger.act(&digest("y"), Action::Allow, &operator()).await.unwrap();
+    assert_eq!(released.raised, None);
+}
+
+pub async fn senders_are_counted(world: &dyn World) {
+    let ledger = world.ledger();
+    let _ = run(ledger, &claim("x"), crashed()).await;
+    let mut theirs = claim("x");
+    theirs.tenant = "globex".to_owned();
+    theirs.name = "<b>.png".to_owned();
+    let _ = run(ledger, &theirs, refused()).await;
+    let mut again = theirs.clone();
+    again.recipe = recipe("large");
+    let _ = run(ledger, &again, refused()).await;
+    let senders = ledger.dossier(&digest("x")).await.unwrap().unwrap().senders;
+    let told: Vec<_> = senders
+        .iter()
+        .map(|sender| (sender.tenant.as_str(), sender.name.as_str(), sender.times))
+        .collect();
+    assert_eq!(told, [("globex", "<b>.png", 2), ("acme", "x.jpg", 1)]);
+}
+
+pub async fn what_waits_for_operators_is_told(world: &dyn World) {
+    let ledger = world.ledger();
+    let none = ledger.unreviewed().await.unwrap();
+    assert_eq!((none.entries, none.oldest), (0, None));
+    let first = convict(ledger, "x").await;
+    convict(&*world.later(HOUR), "y").await;
+    let both = ledger.unreviewed().await.unwrap();
+    assert_eq!((both.entries, both.oldest), (2, Some(first.changed)));
+    ledger.act(&digest("x"), Action::Confirm, &operator()).await.unwrap();
+    assert_eq!(ledger.unreviewed().await.unwrap().entries, 1);
+
+    let workers = ledger.workers().await.unwrap();
+    let names: Vec<_> = workers
+        .iter()
+        .map(|worker| (worker.worker.0.as_str(), worker.alive))
+        .collect();
+    assert_eq!(names, [("w1", true), ("w2", true), ("w3", true)]);
+    let later = world.later(HOUR).workers().await.unwrap();
+    assert!(later.iter().all(|worker| !worker.alive));
 }

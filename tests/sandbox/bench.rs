@@ -44,6 +44,7 @@ impl Bench {
             limits: limits(),
             staging: staging.path().to_owned(),
             budget: Budget::new(4 << 30, 0),
+            times: 1,
         };
         Self {
             sandbox,

@@ -39,6 +39,7 @@ struct Seen {
 
 struct Search<'w> {
     world: &'w World,
+    most: usize,
     index: HashMap<u128, u32>,
     seen: Vec<Seen>,
     frontier: Vec<(u32, Fleet<Model>)>,
@@ -50,8 +51,14 @@ struct Search<'w> {
 
 /// Explores a world to its end, or to the first broken law.
 pub fn explore(world: &World) -> Explored {
+    explore_up_to(usize::MAX, world)
+}
+
+/// The same, or until so many states were met. Whether all jobs can still end is only known at the end of a world.
+pub fn explore_up_to(most: usize, world: &World) -> Explored {
     let mut search = Search {
         world,
+        most,
         index: HashMap::new(),
         seen: Vec::new(),
         frontier: Vec::new(),
@@ -77,6 +84,9 @@ impl Search<'_> {
             for (from, fleet) in std::mem::take(&mut self.frontier) {
                 if let Some(found) = self.expand(from, &fleet) {
                     return Some(found);
+                }
+                if self.seen.len() >= self.most {
+                    return None;
                 }
             }
         }

@@ -140,7 +140,7 @@ impl<L: Ledger> Fleet<L> {
         if process.life != Life::SignedOff && (!signed_on || process.lapsed || !process.unsettled.is_empty()) {
             steps.push(Step::Beat { worker });
         }
-        if process.life == Life::Draining && process.unsettled.is_empty() {
+        if process.life == Life::Draining && process.unsettled.is_empty() && process.flying().next().is_none() {
             steps.push(Step::SignOff { worker });
         }
         if process.life == Life::SignedOff {

@@ -62,6 +62,7 @@ fn one_host_killer(uploads: &mut [Nature]) {
 
 /// One run; returns its steps.
 fn walk<L: Ledger>(world: &World, rng: &mut Rng, fleet: &mut Fleet<L>) -> usize {
+    let mut way = Vec::new();
     for taken in 0..DISTURBED + PATIENCE {
         let disturbed = taken < DISTURBED;
         if !disturbed && fleet.is_done() {
@@ -77,8 +78,9 @@ fn walk<L: Ledger>(world: &World, rng: &mut Rng, fleet: &mut Fleet<L>) -> usize 
             return taken;
         }
         let step = steps[rng.usize(..steps.len())];
+        way.push(step.to_string());
         let broken = fleet.take(world, step).err().or_else(|| fleet.broken(world));
-        assert_eq!(broken, None, "after {taken} steps, at: {step}");
+        assert_eq!(broken, None, "after {taken} steps of {world:?}:\n{}", way.join("\n"));
     }
     panic!("not done after {PATIENCE} undisturbed steps");
 }

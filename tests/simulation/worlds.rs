@@ -2,7 +2,7 @@
 
 use super::law::Law;
 use super::mutation::Mutation;
-use super::search::{Explored, explore};
+use super::search::{Explored, explore, explore_up_to};
 use super::world::{Faults, Nature, World};
 
 use Nature::*;
@@ -94,6 +94,9 @@ fn large() -> Vec<World> {
     ]
 }
 
+/// States of each world that the usual run looks at, those nearest to the beginning.
+const NEAREST: usize = 20_000;
+
 fn print(world: &World, found: &Explored) {
     let Explored {
         states,
@@ -111,17 +114,18 @@ fn every_law_holds_in_every_state() {
         "{:36} {:>9} {:>10} {:>5} {:>6}",
         "world", "states", "steps", "depth", "ends"
     );
-    let mut worlds = small();
-    if super::is_long() {
-        worlds.extend(large());
-    }
+    let (worlds, most) = match super::is_long() {
+        true => ([small(), large()].concat(), usize::MAX),
+        false => (small(), NEAREST),
+    };
     for world in worlds {
-        let found = explore(&world);
+        let found = explore_up_to(most, &world);
         print(&world, &found);
         if let Some(counterexample) = found.counterexample {
             panic!("{}: {counterexample}", world.name);
         }
-        assert!(found.done > 0, "{}: nothing ever ends", world.name);
+        let whole = found.states < most;
+        assert!(found.done > 0 || !whole, "{}: nothing ever ends", world.name);
     }
 }
 

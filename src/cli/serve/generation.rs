@@ -11,9 +11,9 @@ use crate::admission::Budget;
 use crate::broker::Broker;
 use crate::config::{Config, Exposure};
 use crate::desk::{Accounts, Proxied};
+use crate::notify::Supervisor;
 use crate::pipeline::{Sources, Worker};
 use crate::service::{Parts, Service};
-use crate::supervisor::Supervisor;
 use crate::vitals::Vitals;
 
 pub(super) struct Generation {

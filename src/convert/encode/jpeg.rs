@@ -16,10 +16,9 @@ use turbo as library;
 use super::over;
 use crate::convert::Failure;
 use crate::convert::pixels::Pixels;
-use crate::recipe::{Chroma, Rendition};
+use crate::format::Format;
+use crate::recipe::Rendition;
 
-/// Quality from which JPEG keeps the colours of every pixel.
-const FULL_CHROMA: u8 = 90;
 /// Most pixels for which Huffman tables are fitted without being asked for by `progressive`: that holds all coefficients in memory
 /// and doubles the encoder's time, for 2 to 6 % fewer bytes. Small renditions are sent often, large ones seldom.
 const FITTED_PIXELS: u64 = 4 << 20;
@@ -37,17 +36,10 @@ impl Settings {
     fn of(rendition: &Rendition, quality: u8, pixels: u64) -> Self {
         Self {
             quality,
-            full_chroma: keeps_chroma(rendition, quality),
+            full_chroma: rendition.keeps_chroma(quality),
             fitted_tables: rendition.progressive || pixels <= FITTED_PIXELS,
             progressive: rendition.progressive,
         }
-    }
-}
-
-fn keeps_chroma(rendition: &Rendition, quality: u8) -> bool {
-    match rendition.chroma {
-        Some(chroma) => chroma == Chroma::Full,
-        None => quality >= FULL_CHROMA,
     }
 }
 
@@ -68,7 +60,7 @@ pub(super) fn encode(
 /// and the file while it grows, of which noise makes the most.
 pub(in crate::convert) fn holds(rendition: &Rendition, (width, height): (u32, u32), channels: u64) -> u64 {
     let pixels = u64::from(width) * u64::from(height);
-    let settings = Settings::of(rendition, rendition.quality().most(), pixels);
+    let settings = Settings::of(rendition, rendition.quality().most(Format::Jpeg), pixels);
     // Whole blocks, twice as wide and high where chroma is not full.
     let padded = u64::from(width.next_multiple_of(16)) * u64::from(height.next_multiple_of(16));
     let samples = match (channels, settings.full_chroma) {

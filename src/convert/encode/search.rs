@@ -7,22 +7,18 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use super::similarity;
-use super::write;
+use super::{Order, similarity, write};
 use crate::convert::colour::Source;
 use crate::convert::pixels::Pixels;
 use crate::convert::preflight::Truncated;
 use crate::convert::scale::Scale;
 use crate::convert::{Failure, decode, preflight};
-use crate::format::Format;
-use crate::recipe::{LOWEST, Rendition};
+use crate::recipe::{LOWEST, quality};
 use crate::sandbox::limits::Limits;
 use crate::verdict::{Reason, Refusal};
 
 /// How alike a picture and its encoding must be, see [`similarity`]: what photographs of usual detail have at quality 80.
 const ALIKE: f64 = 0.93;
-/// Qualities among which `auto` chooses.
-const AUTO: (u8, u8) = (40, 95);
 /// Side of the sample that `auto` looks at, in pixels; its square is what the grant counts with.
 pub(in crate::convert) const SIDE: u32 = 512;
 /// Tiles along a side of the sample.
@@ -38,15 +34,14 @@ pub(in crate::convert) fn buffer(pixels: u64) -> u64 {
 /// Where not even the lowest quality fits, the rendition is refused: too complex, with the smallest size seen.
 pub(super) fn fit(
     pixels: &Pixels,
-    rendition: &Rendition,
-    format: Format,
+    order: Order<'_>,
     top: u8,
     (most, beside): (u32, u64),
 ) -> Result<(Vec<u8>, u8), Failure> {
     let area = u64::from(pixels.width) * u64::from(pixels.height);
-    let encode = |quality, kept: &mut Kept| write(pixels, rendition, format, quality, kept);
+    let encode = |quality, kept: &mut Kept| write(pixels, order, quality, kept);
     highest(
-        rendition.tries(format, area),
+        order.rendition.tries(order.format, area),
         top,
         (u64::from(most), beside),
         buffer(area),
@@ -96,15 +91,16 @@ fn highest(
 }
 
 /// The lowest quality at which a sample of the picture looks as it should; the highest there is where none does.
-pub(super) fn auto(pixels: &Pixels, rendition: &Rendition, format: Format) -> Result<u8, Failure> {
+pub(super) fn auto(pixels: &Pixels, order: Order<'_>) -> Result<u8, Failure> {
     let sample = sample(pixels);
     let original = similarity::Brightness::of(&sample);
     let area = u64::from(sample.width) * u64::from(sample.height);
     let mut kept = Kept::new(buffer(area));
-    let (mut under, mut enough) = (AUTO.0 - 1, AUTO.1);
+    let (lowest, highest) = quality::auto(order.format);
+    let (mut under, mut enough) = (lowest - 1, highest);
     while enough - under > 1 {
         let quality = under + (enough - under) / 2;
-        write(&sample, rendition, format, quality, &mut kept)?;
+        write(&sample, order, quality, &mut kept)?;
         let decoded = decoded(&kept.bytes)?;
         let alike = similarity::of(&original, &similarity::Brightness::of(&decoded));
         if alike >= ALIKE {

@@ -1,4 +1,5 @@
 //! Puts metadata into what an encoder writes, while it is written: JPEG after its start, PNG after its header, WebP around its picture.
+//! AVIF comes with it.
 #![forbid(unsafe_code)]
 
 use std::io::{self, Write};
@@ -46,7 +47,7 @@ impl Kept<'_> {
     pub(in crate::convert) fn length(self, format: Format) -> io::Result<u64> {
         let chunk = |name, body: Option<&[u8]>| body.map_or(0, |body| riff(name, body).len());
         let length = match format {
-            _ if self.is_empty() || format == Format::Gif => 0,
+            _ if self.is_empty() || !has_place(format) => 0,
             Format::Jpeg => jpeg(self).len(),
             Format::Webp => EXTENDED + chunk(b"ICCP", self.profile) + chunk(b"EXIF", self.exif),
             _ => png(self)?.len(),
@@ -61,8 +62,7 @@ impl Kept<'_> {
 
 impl<'a> Embedding<'a> {
     pub(in crate::convert) fn new(output: &'a mut dyn Write, kept: Kept<'a>, format: Format, canvas: Canvas) -> Self {
-        // GIF has no place for it that others look at.
-        let nothing = kept.is_empty() || format == Format::Gif;
+        let nothing = kept.is_empty() || !has_place(format);
         Self {
             output,
             kept,
@@ -170,6 +170,11 @@ impl Write for Embedding<'_> {
     fn flush(&mut self) -> io::Result<()> {
         self.output.flush()
     }
+}
+
+/// Whether it is put in here. GIF has no place for it that others look at; the encoder of AVIF writes it into its container itself.
+fn has_place(format: Format) -> bool {
+    !matches!(format, Format::Gif | Format::Avif)
 }
 
 /// Segments: EXIF first, as it asks to be; a profile in as many parts as it needs.

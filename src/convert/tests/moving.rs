@@ -165,7 +165,12 @@ fn an_animated_webp_is_cleared_and_replaced_as_it_says() {
                 ..one(Target::Webp)
             };
             let mut file = Vec::new();
-            encode::encode(pixels, &lossless, Format::Webp, 0, &mut file).unwrap();
+            let order = encode::Order {
+                rendition: &lossless,
+                format: Format::Webp,
+                kept: Kept::default(),
+            };
+            encode::encode(pixels, order, 0, &mut file).unwrap();
             file[12..].to_vec()
         },
         [0, 1, 0, 2],

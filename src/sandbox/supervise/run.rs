@@ -214,6 +214,7 @@ impl Run<'_> {
     /// Checks a declaration against the limits, then the ceiling, and asks for memory.
     fn consider(&mut self, declared: Declaration) {
         let granted = self.sandbox.limits.grant(&declared, self.recipe);
+        let granted = granted.map(|grant| grant.raised(self.sandbox.times, &self.sandbox.limits));
         let declined = self
             .ceiling
             .and_then(|ceiling| ceiling.exceeded(&declared, self.recipe));

@@ -1,5 +1,6 @@
 //! The three ways to be started.
 
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use super::row::Tried;
@@ -75,7 +76,10 @@ impl Mode {
             .current_dir(folder.path())
             .env(PROGRAM_IS, &program)
             .env("TMPDIR", folder.path());
-        let output = must_succeed(in_place_of_this(command, &test)).await;
+        let mut command = in_place_of_this(command, &test);
+        // What one mode does to its group must not be seen by another.
+        command.process_group(0);
+        let output = must_succeed(command).await;
         let text = String::from_utf8(output.stdout).unwrap();
         let told = text.lines().filter_map(|line| line.split_once(TOLD));
         told.map(|(_, json)| serde_json::from_str(json).unwrap()).collect()

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::effect::Effect;
 use super::mode;
-use crate::sandbox::bench::{Bench, converted, escaped, story};
+use crate::sandbox::bench::{Bench, children, converted, escaped, story, ticks, wait_for};
 
 /// What keeps a drill in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,15 +192,25 @@ impl Row {
 
     /// A drill that is never done is released when every timer had its time.
     async fn release_late(&self, bench: &Bench) {
+        match self.drill {
+            Drill::Spin => {
+                wait_for("a child that has burnt too much", || {
+                    children(std::process::id())
+                        .into_iter()
+                        .find(|pid| ticks(*pid) > MORE_TICKS_THAN_ANY_LIMIT)
+                })
+                .await;
+            }
+            _ => tokio::time::sleep(LONGER_THAN_ANY_TIMER).await,
+        }
         if self.is_endless() {
-            tokio::time::sleep(LONGER_THAN_ANY_TIMER).await;
             bench.release.send_replace(true);
         }
         std::future::pending().await
     }
 
     fn is_endless(&self) -> bool {
-        matches!(self.drill, Drill::Sleep | Drill::StopItself)
+        matches!(self.drill, Drill::Sleep | Drill::Spin | Drill::StopItself)
     }
 
     fn got_through(&self, attempted: &Attempted, seen: Option<bool>) -> bool {
@@ -239,6 +249,8 @@ impl Row {
 
 /// Past the timer of wall time that [`rows`](super::rows) set.
 pub const LONGER_THAN_ANY_TIMER: Duration = Duration::from_millis(3_500);
+/// Past the kernel's limit on CPU time, 2 s, which is behind the timer; hundredths of a second.
+const MORE_TICKS_THAN_ANY_LIMIT: u64 = 260;
 
 fn bench(row: &Row) -> Bench {
     let mut bench = Bench::new().limited(row.limits);

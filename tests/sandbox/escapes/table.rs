@@ -71,7 +71,7 @@ pub fn first_cell(line: &str) -> Option<&str> {
 
 const HEAD: &str = "# The escape matrix
 
-Written by `LAZARET_ESCAPES=write cargo test --test sandbox escapes`, on the host that it was run on last. Each drill runs in a child of the real
+Written by `ESCAPES=write cargo test --test sandbox escapes`, on the host that it was run on last. Each drill runs in a child of the real
 program: behind all layers, behind each of its guards alone, and with none of them. **Gets through without**: with its guards off it does what it must not, so
 the test can fail. Where a guard is no layer but a rule of the supervisor, a counterpart that says and writes the same honestly converts instead.
 What a drill would do to the outside (a file, a datagram, a connection, a signal, a limit, bytes of output) is looked for there as well.

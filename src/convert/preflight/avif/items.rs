@@ -94,7 +94,7 @@ impl Plane {
     }
 
     /// Samples of two pixels.
-    pub(super) fn samples(&self) -> u64 {
+    pub(in crate::convert) fn samples(&self) -> u64 {
         match self.chroma {
             Chroma::None => 2,
             Chroma::Quarter => 3,

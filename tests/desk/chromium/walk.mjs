@@ -1,0 +1,131 @@
+// Walks through the desk as an operator does, in Chromium: walk.mjs BASE DIGEST PASSWORD SHOTS. Fails with what is wrong.
+// Each page is looked at by axe, light and dark, wide and narrow; what the browser itself complains about counts, too.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { chromium } from "playwright-core";
+
+const [base, digest, password, shots] = process.argv.slice(2);
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const complaints = [];
+let looked = 0;
+
+const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
+});
+
+async function open(options) {
+    const context = await browser.newContext({ baseURL: base, ...options });
+    const page = await context.newPage();
+    page.on("console", (message) => {
+        // A page that says 401 is told of as an error, which is not one of ours.
+        if (message.type() === "error" && !message.text().includes("status of 401")) complaints.push(`${page.url()}: ${message.text()}`);
+    });
+    page.on("pageerror", (error) => complaints.push(`${page.url()}: ${error}`));
+    return page;
+}
+
+// What axe finds serious or critical, and whether the page is wider than the window.
+async function look(page, name) {
+    await page.evaluate(axe);
+    const found = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
+    const serious = found.violations.filter((it) => ["serious", "critical"].includes(it.impact));
+    for (const it of serious) complaints.push(`${name}: ${it.id}: ${it.help}: ${it.nodes.map((node) => node.html).join(" ")}`);
+    for (const it of found.violations) console.log(`${name}: ${it.impact}: ${it.id}: ${it.help}`);
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    if (wide > 0) complaints.push(`${name}: ${wide} px wider than the window`);
+    if (shots) await page.screenshot({ path: `${shots}/${name}.png` });
+    looked += 1;
+}
+
+async function logIn(page) {
+    await page.goto("/quarantine");
+    assert.match(page.url(), /\/login\?next=/);
+    await page.getByLabel("Name").fill("olga");
+    await page.getByLabel("Password").fill(password);
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.waitForURL("**/quarantine");
+}
+
+// By mouse and window: in, refused once; overview; list, filtered; evidence; released; noted.
+const wide = await open({ viewport: { width: 1280, height: 900 }, colorScheme: "light" });
+await wide.goto("/");
+await look(wide, "login");
+await wide.getByLabel("Name").fill("olga");
+await wide.getByLabel("Password").fill("not her password");
+await wide.getByRole("button", { name: "Log in" }).click();
+assert.equal(await wide.getByRole("alert").innerText(), "No such name and password.");
+await look(wide, "login-refused");
+await wide.getByLabel("Password").fill(password);
+await wide.getByRole("button", { name: "Log in" }).click();
+await wide.getByRole("heading", { name: "Overview" }).waitFor();
+await look(wide, "overview");
+
+await wide.getByRole("navigation", { name: "Pages", exact: true }).getByRole("link", { name: "Quarantine" }).click();
+await wide.getByLabel("Reason").selectOption("crash");
+await wide.getByRole("button", { name: "Filter" }).click();
+assert.equal(await wide.getByText("Nothing here.").count(), 1);
+await look(wide, "quarantine-empty");
+await wide.getByLabel("Reason").selectOption("");
+await wide.getByLabel("State").selectOption("quarantined");
+await wide.getByRole("button", { name: "Filter" }).click();
+assert.ok((await wide.getByRole("row").count()) > 1);
+await look(wide, "quarantine");
+
+await wide.locator(`a[href="/quarantine/${digest}"]`).click();
+await wide.getByRole("heading", { name: "Strikes" }).waitFor();
+assert.ok((await wide.getByText("grant.cpu_ms").count()) >= 1);
+await look(wide, "entry");
+const form = (action) => wide.locator(`form[action$="/${action}"]`);
+await form("note").getByRole("button").click();
+assert.equal(await wide.getByText("seen by Chromium").count(), 0, "a note without words is not sent");
+await form("note").getByLabel("Why").fill("seen by Chromium");
+await form("note").getByRole("button").click();
+await wide.getByText("seen by Chromium").waitFor();
+await form("release").getByLabel("Why").fill("a photograph <b>of ours</b>");
+await form("release").getByRole("button").click();
+await wide.getByRole("heading", { name: /^released/ }).waitFor();
+assert.equal(await wide.getByText("a photograph <b>of ours</b>").count(), 1);
+await look(wide, "entry-released");
+await wide.goto("/no-such-page");
+await look(wide, "not-found");
+
+// By keyboard alone: past the head, to the list, to its first entry.
+await wide.goto("/quarantine");
+await wide.keyboard.press("Tab");
+assert.equal(await wide.evaluate(() => document.activeElement.textContent), "Skip to content");
+await wide.keyboard.press("Enter");
+assert.equal(await wide.evaluate(() => location.hash), "#content");
+for (let presses = 0; !(await wide.evaluate(() => document.activeElement.getAttribute("href")?.startsWith("/quarantine/"))); presses += 1) {
+    assert.ok(presses < 40, "an entry is reached by Tab");
+    await wide.keyboard.press("Tab");
+}
+await wide.keyboard.press("Enter");
+await wide.getByRole("heading", { name: "Audit" }).waitFor();
+await wide.getByRole("button", { name: "Log out" }).click();
+await wide.waitForURL("**/login");
+
+// On a phone, in the dark.
+const phone = await open({ viewport: { width: 390, height: 844 }, colorScheme: "dark", isMobile: true, hasTouch: true });
+await phone.goto("/login");
+await look(phone, "phone-login");
+await logIn(phone);
+await look(phone, "phone-quarantine");
+await phone.goto(`/quarantine/${digest}`);
+await look(phone, "phone-entry");
+await phone.goto("/");
+await look(phone, "phone-overview");
+
+// Without JavaScript.
+const plain = await open({ viewport: { width: 1280, height: 900 }, javaScriptEnabled: false });
+await logIn(plain);
+await plain.getByLabel("State").selectOption("released");
+await plain.getByRole("button", { name: "Filter" }).click();
+await plain.locator(`a[href="/quarantine/${digest}"]`).click();
+await plain.getByRole("heading", { name: "Audit" }).waitFor();
+
+await browser.close();
+assert.deepEqual(complaints, []);
+console.log(`${looked} looks`);
