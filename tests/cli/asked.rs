@@ -14,7 +14,6 @@ pub struct Answer {
     pub status: u16,
     /// In lower case, for looking things up.
     pub head: String,
-    pub head_as_it_came: String,
     pub body: String,
 }
 
@@ -52,7 +51,6 @@ impl Asked {
         Answer {
             status: status.unwrap_or_else(|| panic!("{text:?}")),
             head: head.to_lowercase(),
-            head_as_it_came: head.to_owned(),
             body: body.to_owned(),
         }
     }
