@@ -2,7 +2,6 @@
 //!
 //! Exit codes: 0 all well; 1 some input was not converted, or a check failed; 2 usage; 78 bad configuration.
 
-mod alive;
 mod broker;
 mod check;
 mod convert;
@@ -67,7 +66,6 @@ enum Command {
     Check(check::Check),
     Doctor(doctor::Doctor),
     Health(health::Health),
-    Alive(alive::Alive),
     /// Print configuration.
     Config {
         #[command(subcommand)]
@@ -176,7 +174,6 @@ fn run(command: Command) -> Result<Ending, Failure> {
             Command::Check(command) => command.run().await,
             Command::Doctor(command) => command.run().await,
             Command::Health(command) => command.run().await,
-            Command::Alive(command) => command.run().await,
             Command::Config { .. } | Command::Completions { .. } => Ok(Ending::Well),
         }
     })
