@@ -39,8 +39,8 @@ ENV LAZARET_CONFIG=/etc/lazaret/lazaret.toml
 USER 65534:65534
 WORKDIR /var/lib/lazaret
 VOLUME /var/lib/lazaret
-# From memory: the kernel's counters of the worker's threads. No disk, no broker and no ledger, which may hang.
-HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --retries=3 CMD ["/usr/bin/lazaret", "alive"]
+# Answered from the worker's memory, by a thread of its own: disk, broker and ledger may hang.
+HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --retries=3 CMD ["/usr/bin/lazaret", "health"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/bin/lazaret"]
 CMD ["serve"]

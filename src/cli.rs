@@ -2,7 +2,6 @@
 //!
 //! Exit codes: 0 all well; 1 some input was not converted, or a check failed; 2 usage; 78 bad configuration.
 
-mod alive;
 mod broker;
 mod check;
 mod convert;
@@ -69,7 +68,6 @@ enum Command {
     Doctor(doctor::Doctor),
     Health(health::Health),
     Desk(desk::Desk),
-    Alive(alive::Alive),
     /// Print configuration.
     Config {
         #[command(subcommand)]
@@ -179,7 +177,6 @@ fn run(command: Command) -> Result<Ending, Failure> {
             Command::Doctor(command) => command.run().await,
             Command::Health(command) => command.run().await,
             Command::Desk(command) => command.run().await,
-            Command::Alive(command) => command.run().await,
             Command::Config { .. } | Command::Completions { .. } => Ok(Ending::Well),
         }
     })

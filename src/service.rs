@@ -1,9 +1,8 @@
 //! The worker as a service: takes messages, keeps house, and stops in order.
 //!
 //! A message goes through the door ([`door`]) into the window, is picked when its tenant's turn has come ([`turns`]), is worked on and
-//! answered ([`work`]). What must wait moves aside ([`aside`]). Beside that, jobs that wait in the ledger are adopted ([`adopt`]), and the
-//! house is kept ([`house`]), and the parts
-//! that it depends on are watched ([`watch`]).
+//! answered ([`work`]). What must wait moves aside ([`aside`]). Beside that, jobs that wait in the ledger are adopted ([`adopt`]), the house
+//! is kept ([`house`]), and the parts that it depends on are watched ([`watch`]).
 //!
 //! Who waits for whom: `run` returns when every job in hand has ended or was given back. The first TERM stops taking and gives back
 //! what has not begun; the second, or the drain deadline, releases the attempts that still run, without a strike; what was not finished is

@@ -7,7 +7,6 @@
 )]
 
 mod cli {
-    mod alive;
     mod asked;
     mod configuration;
     mod convert;

@@ -207,7 +207,7 @@ fn actions(visitor: &Visitor, entry: &Entry) -> Markup {
 
 fn strikes(dossier: &Dossier) -> Markup {
     html! {
-        section aria-labelledby="strikes" {
+        section tabindex="0" aria-labelledby="strikes" {
             h2 #strikes { "Strikes" }
             @if dossier.strikes.is_empty() { p { "None." } }
             @for strike in &dossier.strikes {
@@ -260,7 +260,7 @@ fn text(value: &Value) -> String {
 
 fn senders(dossier: &Dossier) -> Markup {
     html! {
-        section aria-labelledby="senders" {
+        section tabindex="0" aria-labelledby="senders" {
             h2 #senders { "Who sent it" }
             p { "By attempts that are kept. It was refused by its digest " (dossier.entry.repeats) " times, which leaves no name." }
             table {
@@ -282,7 +282,7 @@ fn senders(dossier: &Dossier) -> Markup {
 
 fn attempts(dossier: &Dossier) -> Markup {
     html! {
-        section aria-labelledby="attempts" {
+        section tabindex="0" aria-labelledby="attempts" {
             h2 #attempts { "Attempts" }
             table {
                 thead { tr { @for column in ["began", "worker", "outcome", "alone", "CPU", "wall", "memory"] { th scope="col" { (column) } } } }
@@ -306,7 +306,7 @@ fn attempts(dossier: &Dossier) -> Markup {
 
 fn audit(dossier: &Dossier) -> Markup {
     html! {
-        section aria-labelledby="audit" {
+        section tabindex="0" aria-labelledby="audit" {
             h2 #audit { "Audit" }
             table {
                 thead { tr { @for column in ["when", "who", "what", "before", "after", "why"] { th scope="col" { (column) } } } }

@@ -85,7 +85,7 @@ fn review(unreviewed: &Unreviewed) -> Markup {
 
 fn workers(workers: &[WorkerRecord]) -> Markup {
     html! {
-        section aria-labelledby="fleet" {
+        section tabindex="0" aria-labelledby="fleet" {
             h2 #fleet { "Workers of the fleet" }
             table {
                 thead { tr { @for column in ["worker", "host", "build", "since", "heard lately"] { th scope="col" { (column) } } } }
@@ -127,7 +127,7 @@ fn state(vitals: &Vitals) -> Markup {
 
 fn parts(vitals: &Vitals) -> Markup {
     html! {
-        section aria-labelledby="parts" {
+        section tabindex="0" aria-labelledby="parts" {
             h2 #parts { "What it depends on" }
             table {
                 thead { tr { th scope="col" { "part" } th scope="col" { "answered" } th scope="col" { "took" } th scope="col" { "failures" } } }

@@ -197,7 +197,7 @@ fn choice(label: &str, name: &str, words: impl Iterator<Item = &'static str>, ch
 
 fn table(entries: &[Entry]) -> Markup {
     html! {
-        section aria-label="Entries" {
+        section tabindex="0" aria-label="Entries" {
             table {
                 thead {
                     tr {

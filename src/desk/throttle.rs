@@ -54,7 +54,9 @@ impl Throttle {
 
     /// A try has succeeded: what came before is forgiven.
     pub fn succeeded(&mut self, keys: &[String]) {
-        keys.iter().for_each(|key| drop(self.0.remove(key)));
+        for key in keys {
+            self.0.remove(key);
+        }
     }
 }
 

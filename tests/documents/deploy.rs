@@ -13,11 +13,12 @@ use lazaret::supervisor::{Given, Misfit, Name, Oom, Restart, Term, systemd};
 use serde_json::{Value, json};
 use yaml_rust2::YamlLoader;
 
-const FILES: [&str; 19] = [
+const FILES: [&str; 22] = [
     "compose/.env.example",
     "compose/compose.yaml",
     "compose/lazaret.toml",
     "compose/rabbitmq.conf",
+    "grafana/lazaret.json",
     "image/lay-out",
     "image/lazaret.toml",
     "image/try",
@@ -30,13 +31,12 @@ const FILES: [&str; 19] = [
     "kubernetes/storage.yaml",
     "kubernetes/topology.yaml",
     "kubernetes/worker.yaml",
+    "prometheus/lazaret.rules.yml",
+    "prometheus/lazaret.test.yml",
     "systemd/lazaret.conf",
     "systemd/lazaret.service",
     "systemd/lazaret.toml",
 ];
-
-/// Settings of the ledger in PostgreSQL, which this program does not have yet.
-const NOT_YET: [&str; 2] = ["LEDGER", "WORKER_FLIGHTS"];
 
 type Variables = BTreeMap<String, String>;
 
@@ -390,6 +390,11 @@ fn the_image_is_pinned_and_runs_as_nobody() {
     for store in config.stores.keys() {
         assert!(made.contains(store.as_str()), "a volume on {store} would be root's");
     }
+    let flights = config.flights();
+    assert!(
+        made.contains(flights.file_name().unwrap().to_str().unwrap()),
+        "{flights:?}"
+    );
 }
 
 #[test]
@@ -457,7 +462,7 @@ fn fits(config: &Config, given: &Given) {
     assert!(most <= budget, "{} at once, of {}", ByteSize(most), ByteSize(budget));
 }
 
-/// Every store lies in a volume of its own.
+/// Every store lies in a volume of its own, and so does the record of what runs.
 fn stores_are_mounted(config: &Config, targets: &BTreeSet<String>) {
     for (name, store) in &config.stores {
         let folder = store.to_string();
@@ -466,6 +471,9 @@ fn stores_are_mounted(config: &Config, targets: &BTreeSet<String>) {
             "{name}: {folder}, {targets:?}"
         );
     }
+    assert!(config.ledger.file().is_none(), "many hosts share it");
+    let flights = config.flights();
+    assert!(targets.contains(flights.to_str().unwrap()), "{flights:?}, {targets:?}");
 }
 
 fn targets<'a>(volumes: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
@@ -476,24 +484,12 @@ fn targets<'a>(volumes: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
 
 /// A configuration as the program would have it, with its environment.
 fn configuration(place: &str, text: &str, variables: &Variables) -> Config {
-    let (mut known, mut unknown) = (Vec::new(), Vec::new());
-    for (name, value) in variables {
-        let name = name
-            .strip_prefix("LAZARET_")
-            .unwrap_or_else(|| panic!("{place}: {name}"));
-        let list = if NOT_YET.contains(&name) {
-            &mut unknown
-        } else {
-            &mut known
-        };
-        list.push((name.to_owned(), value.clone()));
-    }
-    for one in unknown {
-        let name = one.0.clone();
-        let parsed = Config::parse("", place, vec![one]);
-        assert!(parsed.is_err(), "{name} is a setting now: take it off the list");
-    }
-    Config::parse(text, place, known).unwrap_or_else(|error| panic!("{error}"))
+    let variables = variables.iter().map(|(name, value)| {
+        let name = name.strip_prefix("LAZARET_");
+        let name = name.unwrap_or_else(|| panic!("{place}: {value}"));
+        (name.to_owned(), value.clone())
+    });
+    Config::parse(text, place, variables.collect()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// What a container is told, with a password in the place of `${PASSWORD:?…}`.
