@@ -3,6 +3,10 @@
 //! In: requests from browsers, at worst from hostile ones. Out: pages, rendered here, that work without JavaScript and have none inline. What a file or
 //! a tenant brought is text: the templates escape it. Pages run on the worker's runtime, not on that of the health answers: whatever they wait
 //! for, health does not.
+#![allow(
+    clippy::result_large_err,
+    reason = "an answer in place of another one is moved once, to whoever sends it"
+)]
 
 mod account;
 mod entrance;
