@@ -216,9 +216,13 @@ impl Worker {
         self.unsettled().len()
     }
 
-    /// Attempts in the air.
+    /// Attempts in the air: those that run, and those whose end the ledger does not know. Waits for the flight record, and so for the disk.
     pub fn in_the_air(&self) -> usize {
-        // Not the flight record's count: whoever writes to that on a disk that hangs has it locked.
+        self.flights.count()
+    }
+
+    /// Attempts that run. Waits for nothing.
+    pub fn running(&self) -> usize {
         self.vitals.gauges.in_flight() as usize
     }
 
