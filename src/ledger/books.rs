@@ -29,8 +29,9 @@ use self::hints::Hints;
 use self::small::{Answer, End, IfKept, Park};
 use super::engine::{Engine, Fault, Lock};
 use super::{
-    Arrival, ByClaim, Claim, Claimed, Dossier, Ending, Entry, Filter, KeptJob, Ledger, LedgerError, Lost, Operator,
-    RefusalOf, Reopened, Revision, Settled, StrikeRecord, TenantAction, TenantAuditRecord, TenantSummary, WorkerId,
+    Arrival, AttemptId, ByClaim, Claim, Claimed, Dossier, Ending, Entry, Filter, KeptJob, Ledger, LedgerError, Lost,
+    Operator, RefusalOf, Reopened, Revision, Settled, StrikeRecord, TenantAction, TenantAuditRecord, TenantSummary,
+    WorkerId,
 };
 use crate::digest::Digest;
 use crate::quarantine::Action;
@@ -194,6 +195,13 @@ impl<E: Engine> Ledger for Books<E> {
 
     async fn claim(&self, claim: &Claim) -> Result<Claimed, LedgerError> {
         writing!(self, &claim::locks(claim), |session| claim::claim(session, claim))
+    }
+
+    async fn disown(&self, worker: &WorkerId, digest: &Digest) -> Result<Option<AttemptId>, LedgerError> {
+        // Whoever claims holds the same lock until it has committed.
+        writing!(self, &[Lock::digest(digest)], |session| claim::disown(
+            session, worker, digest
+        ))
     }
 
     async fn forget(&self, digest: &Digest, recipe: &RecipeKey) -> Result<(), LedgerError> {
