@@ -5,11 +5,13 @@
 mod server;
 
 use std::fs;
+use std::time::Duration;
 
 use serde_json::Value;
 use sqlx::Row;
 
 use self::server::{Database, Server};
+use super::asked::{Asked, p99};
 use super::world::*;
 
 const PHOTO: &str = "valid/photos/hubble_progressive.jpg";
@@ -276,7 +278,9 @@ fn a_worker_outlives_its_server_and_goes_on() {
     let server = Server::start(&[]);
     let database = database(&server);
     let world = world_on(&database);
-    let mut worker = world.serve(&[]);
+    let asked = Asked::free();
+    let (name, value) = asked.setting();
+    let mut worker = world.serve(&[(name, &value)]);
     assert_eq!(answers(&world, &[PHOTO]), [("converted".to_owned(), false)]);
     for (order, back, file) in [
         ("stop", "start", "valid/photos/rocket.bmp"),
@@ -286,6 +290,15 @@ fn a_worker_outlives_its_server_and_goes_on() {
         let before = [times("not ready"), times("ready again")];
         server.order(order);
         wait_for("the worker to notice", || times("not ready") > before[0]);
+        assert_eq!(asked.get("/readyz").causes(), ["ledger"]);
+        assert_eq!(asked.get("/livez").status, 200);
+        let asking = asked.times("/readyz", 1000);
+        println!(
+            "1,000 /readyz after PostgreSQL's {order}: p99 {:?}, longest {:?}",
+            p99(&asking),
+            asking[999]
+        );
+        assert!(asking[999] < Duration::from_secs(1), "{:?}", asking[999]);
         assert!(world.submit(&[&fixture(file)]).status.success());
         match back {
             "start" => server.up(),
