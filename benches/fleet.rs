@@ -9,6 +9,7 @@
     clippy::disallowed_methods,
     reason = "a benchmark that cannot go on stops"
 )]
+#![allow(clippy::duplicate_mod, reason = "two private servers are kept the same way")]
 
 mod fleet {
     pub mod bare;
