@@ -136,7 +136,11 @@ impl Mutation {
             Self::BurialForgetsRuns => (disturbed(Faults { crashes: 1, ..none }), Law::AlwaysCanFinish),
             Self::EndingsAreForgotten => (disturbed(Faults { silences: 1, ..none }), Law::AlwaysCanFinish),
             Self::UnheardIsForgotten => (disturbed(Faults { unheard: 1, ..none }), Law::AlwaysCanFinish),
-            Self::DoubtIsIgnored => (copies().with(Faults { unheard: 1, ..none }), Law::OneFlight),
+            // What runs is taken out of the ledger: nobody knows that it killed its worker.
+            Self::DoubtIsIgnored => {
+                let unheard = Faults { unheard: 1, ..none };
+                (World::of("one poison", &[Poison]).with(unheard), Law::ThreeLosses)
+            }
             Self::AcknowledgedBeforePublished => (disturbed(none), Law::NothingLost),
             Self::AcknowledgedBeforeKept | Self::EndedBeforePublished => (copies(), Law::NothingLost),
             Self::AcknowledgedBeforePutOff => (disturbed(Faults { mishaps: 1, ..none }), Law::NothingLost),
