@@ -491,6 +491,9 @@ pub trait Ledger: Send + Sync {
     async fn ask(&self, claim: &Claim) -> Result<Option<Claimed>, LedgerError>;
     /// Claims a digest: refused, known, busy, or recorded as running.
     async fn claim(&self, claim: &Claim) -> Result<Claimed, LedgerError>;
+    /// Releases the attempt on a digest that is recorded as running for a worker, where there is one: its claim was never answered, so nobody
+    /// runs it. A claim of the worker that the database still works on is waited for.
+    async fn disown(&self, worker: &WorkerId, digest: &Digest) -> Result<Option<AttemptId>, LedgerError>;
     /// Forgets an earlier result: its renditions are not there any more.
     async fn forget(&self, digest: &Digest, recipe: &RecipeKey) -> Result<(), LedgerError>;
     /// Ends an attempt: judges its outcome, writes result, strike and state.

@@ -4,6 +4,7 @@
 //! is told is not known here. Order of writes: attempt row → flight record, synced → child → renditions or specimen → outcome row;
 //! the caller then publishes, and acknowledges last. A crash between any two loses nothing.
 
+mod claims;
 mod doubt;
 mod evidence;
 mod report;
@@ -123,14 +124,15 @@ impl Worker {
         // Otherwise the attempt is recorded, and this worker runs it.
         let mut seat = self.take_a_seat().await;
         loop {
-            match self.ledger.claim(&claim).await? {
+            match self.claim(&claim).await? {
                 Claimed::Run(attempt) => return self.attempt(job, &upload, attempt, terms.ceiling, seat).await,
                 // A suspect: claimed once more when nothing else runs in this worker.
                 Claimed::MustBeAlone if !claim.alone => {
                     drop(seat);
                     seat = self.clear_the_room().await;
-                    // What ended here and is not written yet would look like company, if this worker were lost.
+                    // What ended here and is not written yet, or never began, would look like company, if this worker were lost.
                     self.write_unsettled().await?;
+                    self.release_unheard().await?;
                     claim.alone = true;
                 }
                 answer => {

@@ -222,7 +222,7 @@ impl Service {
             () = up => {}
         }
         tracing::info!(
-            in_the_air = self.worker.in_the_air(),
+            running = self.worker.running(),
             deadline_s = deadline.as_secs(),
             "draining"
         );

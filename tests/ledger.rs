@@ -46,6 +46,7 @@ mod ledger {
                 only_a_worker_that_signed_on_may_run,
                 long_names_are_cut,
                 what_is_forgotten_is_made_again,
+                what_nobody_runs_is_disowned,
             }
             blame {
                 an_exact_trip_convicts_at_once,

@@ -30,9 +30,9 @@ use self::hints::Hints;
 use self::small::{Answer, End, IfKept, Park};
 use super::engine::{Engine, Fault, Lock};
 use super::{
-    Acted, Arrival, ByClaim, Claim, Claimed, Dossier, Ending, Entry, Filter, KeptJob, Ledger, LedgerError, Listing,
-    Lost, Operator, Page, RefusalOf, Reopened, Revision, Seen, Settled, StrikeRecord, TenantAction, TenantAuditRecord,
-    TenantSummary, Unreviewed, WorkerId, WorkerRecord,
+    Acted, Arrival, AttemptId, ByClaim, Claim, Claimed, Dossier, Ending, Entry, Filter, KeptJob, Ledger, LedgerError,
+    Listing, Lost, Operator, Page, RefusalOf, Reopened, Revision, Seen, Settled, StrikeRecord, TenantAction,
+    TenantAuditRecord, TenantSummary, Unreviewed, WorkerId, WorkerRecord,
 };
 use crate::digest::Digest;
 use crate::quarantine::Action;
@@ -196,6 +196,13 @@ impl<E: Engine> Ledger for Books<E> {
 
     async fn claim(&self, claim: &Claim) -> Result<Claimed, LedgerError> {
         writing!(self, &claim::locks(claim), |session| claim::claim(session, claim))
+    }
+
+    async fn disown(&self, worker: &WorkerId, digest: &Digest) -> Result<Option<AttemptId>, LedgerError> {
+        // Whoever claims holds the same lock until it has committed.
+        writing!(self, &[Lock::digest(digest)], |session| claim::disown(
+            session, worker, digest
+        ))
     }
 
     async fn forget(&self, digest: &Digest, recipe: &RecipeKey) -> Result<(), LedgerError> {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore, watch};
 
+use super::claims::Claims;
 use super::doubt::Doubt;
 use crate::blame::Control;
 use crate::clock::{self, Stopwatch};
@@ -45,6 +46,7 @@ pub struct Worker {
     pub vitals: Arc<Vitals>,
     pub(super) flights: Flights,
     pub(super) doubt: Doubt,
+    pub(super) claims: Claims,
     pulse: Mutex<Pulse>,
     /// Endings that the ledger could not take yet.
     unsettled: Mutex<Vec<Ending>>,
@@ -151,6 +153,7 @@ impl Worker {
             vitals: setup.vitals,
             flights,
             doubt: Doubt::default(),
+            claims: Claims::default(),
             pulse: Mutex::new(Pulse::begun()),
             unsettled: Mutex::default(),
             slots: Arc::new(Semaphore::new(setup.slots.max(1))),
@@ -216,9 +219,13 @@ impl Worker {
         self.unsettled().len()
     }
 
-    /// Attempts in the air.
+    /// Attempts in the air: those that run, and those whose end the ledger does not know. Waits for the flight record, and so for the disk.
     pub fn in_the_air(&self) -> usize {
-        // Not the flight record's count: whoever writes to that on a disk that hangs has it locked.
+        self.flights.count()
+    }
+
+    /// Attempts that run. Waits for nothing.
+    pub fn running(&self) -> usize {
         self.vitals.gauges.in_flight() as usize
     }
 
@@ -227,8 +234,8 @@ impl Worker {
         *self.release.borrow()
     }
 
-    /// Renews the lease, and writes what could not be written before. A worker that was taken for lost meanwhile signs on again;
-    /// its attempts are fenced.
+    /// Renews the lease, writes what could not be written before, and has released what it never heard of. A worker that was taken for
+    /// lost meanwhile signs on again; its attempts are fenced.
     pub async fn beat(&self) -> Result<(), LedgerError> {
         if self.ledger.heartbeat(&self.id).await.is_err() {
             *self.pulse() = Pulse::begun();
@@ -236,7 +243,8 @@ impl Worker {
             self.ledger.heartbeat(&self.id).await?;
         }
         self.pulse().last = Stopwatch::start();
-        self.write_unsettled().await
+        self.write_unsettled().await?;
+        self.release_unheard().await
     }
 
     /// Ends this worker in order. With an attempt in the air that was not seen to end, the lease is left to run out: whoever finds it
@@ -300,6 +308,7 @@ impl Worker {
     }
 
     fn landed(&self, attempt: AttemptId) {
+        self.claims.landed(attempt);
         if let Err(error) = self.flights.end(attempt) {
             // The record says that an ended attempt is in the air: burying this worker later finds it ended in the ledger.
             tracing::warn!(%error, "flight record");

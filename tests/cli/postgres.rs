@@ -5,13 +5,18 @@
 mod server;
 
 use std::fs;
+use std::time::Duration;
 
 use serde_json::Value;
+use sqlx::Row;
 
 use self::server::{Database, Server};
+use super::asked::{Asked, p99};
 use super::world::*;
 
 const PHOTO: &str = "valid/photos/hubble_progressive.jpg";
+/// Takes seconds, and converts where it is allowed to.
+const SLOW_FILE: &str = "hostile/cpu/tiff_slow_tiles.tiff";
 const BOMB: &str = "hostile/cpu/tiff_wide_tiles.tiff";
 
 /// A world whose ledger is a database; impatient, so that bad days are short.
@@ -152,15 +157,119 @@ fn check_opens_the_ledger_and_makes_nothing() {
 fn two_workers_share_what_they_know() {
     let database = database(Server::shared());
     let (one, two) = (world_on(&database), world_on(&database));
-    let first = one.serve(&[]);
+    // Two hosts, as far as files go: only the ledger is the same.
+    let _workers = [one.serve(&[]), two.serve(&[])];
     assert_eq!(
         answers(&one, &[PHOTO, BOMB]),
         [("converted".to_owned(), false), ("quarantined".to_owned(), false)]
     );
-    first.kill();
-    // Another host, as far as files go: only the ledger is the same.
-    let _second = two.serve(&[]);
     assert_eq!(answers(&two, &[BOMB]), [("quarantined".to_owned(), true)]);
+}
+
+/// Nobody on the other host finds the wreck: its lease runs out, and is believed by whoever has renewed its own for as long.
+#[test]
+fn a_job_of_a_lost_host_is_done_by_another() {
+    let database = database(Server::shared());
+    let world = world_on(&database);
+    let hosts = ["one", "two"].map(|host| {
+        let own = format!("[worker]\nflights = \"./{host}\"\n");
+        let config = fs::read_to_string(world.config()).unwrap() + &own;
+        world.write(&format!("{host}.toml"), config)
+    });
+    let lost = world.serve_with(&hosts[0], &SLOW);
+    assert!(world.submit(&[&fixture(SLOW_FILE)]).status.success());
+    world.wait_for_attempts_in("one", &lost, 1);
+    lost.kill();
+    let _other = world.serve_with(&hosts[1], &SLOW);
+    wait_for("the result", || world.count("spool/results") == 1);
+    assert_eq!(results(&world)[0]["data"]["status"], "converted");
+    let config = world.config();
+    let arguments = ["quarantine", "--config", config.to_str().unwrap(), "list", "--json"];
+    let output = world.command(&arguments).env_remove("LAZARET_STATE").output().unwrap();
+    assert_eq!(
+        lines(&output)[0]["state"],
+        "released",
+        "suspected, run alone, and cleared"
+    );
+}
+
+/// A picture like no other.
+fn picture(world: &World, number: u8) -> String {
+    let mut file = b"P6 96 96 255\n".to_vec();
+    file.extend((0..96 * 96 * 3).map(|at| (at as u8).wrapping_mul(number)));
+    let path = world.write(&format!("pictures/{number}.ppm"), file);
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_server_that_is_restarted_under_load_loses_nothing() {
+    const PICTURES: u8 = 60;
+    let server = Server::start(&[]);
+    let database = database(&server);
+    let world = world_on(&database);
+    let pictures: Vec<String> = (1..=PICTURES).map(|number| picture(&world, number)).collect();
+    let workers = [world.serve(&[]), world.serve(&[])];
+    let everything: Vec<&str> = pictures.iter().map(String::as_str).collect();
+    let submit = || assert!(world.submit(&everything).status.success());
+    submit();
+    for (order, of_results) in [("kill", 5), ("stop", 25), ("kill", 50)] {
+        wait_for("some results", || world.count("spool/results") >= of_results);
+        server.order(order);
+        // Copies come while it is away.
+        if of_results == 25 {
+            submit();
+        }
+        server.up();
+    }
+    let all = usize::from(PICTURES) * 2;
+    wait_for("all results", || world.count("spool/results") == all);
+    assert!(
+        results(&world)
+            .iter()
+            .all(|event| event["data"]["status"] == "converted")
+    );
+    for worker in workers {
+        worker.signal("-TERM");
+        assert_eq!(worker.code(), Some(0));
+    }
+    let counts = counts(&database);
+    assert_eq!((counts.ended, counts.waiting, counts.running), (all as i64, 0, 0));
+    // Two of a picture would be an outcome that was written twice.
+    assert_eq!((counts.converted, counts.entries), (i64::from(PICTURES), 0));
+    assert_eq!(world.count("spool/new"), 0);
+}
+
+/// What the ledger says in the end.
+struct Counts {
+    ended: i64,
+    waiting: i64,
+    running: i64,
+    converted: i64,
+    entries: i64,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn counts(database: &Database<'_>) -> Counts {
+    let sql = "SELECT (SELECT count(*) FROM lazaret.jobs WHERE ended IS NOT NULL) AS ended,
+        (SELECT count(*) FROM lazaret.jobs WHERE ended IS NULL) AS waiting,
+        (SELECT count(*) FROM lazaret.attempts WHERE outcome = 'running') AS running,
+        (SELECT count(*) FROM lazaret.attempts WHERE outcome = 'converted') AS converted,
+        (SELECT count(*) FROM lazaret.entries) AS entries";
+    let row = sqlx::query(sql).fetch_one(&mut database.connect().await).await.unwrap();
+    Counts {
+        ended: row.get("ended"),
+        waiting: row.get("waiting"),
+        running: row.get("running"),
+        converted: row.get("converted"),
+        entries: row.get("entries"),
+    }
+}
+
+/// All events in the spool.
+fn results(world: &World) -> Vec<Value> {
+    let entries = fs::read_dir(world.path("spool/results")).unwrap();
+    let event = |path| serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    entries.map(|entry| event(entry.unwrap().path())).collect()
 }
 
 #[test]
@@ -168,7 +277,9 @@ fn a_worker_outlives_its_server_and_goes_on() {
     let server = Server::start(&[]);
     let database = database(&server);
     let world = world_on(&database);
-    let mut worker = world.serve(&[]);
+    let asked = Asked::free();
+    let (name, value) = asked.setting();
+    let mut worker = world.serve(&[(name, &value)]);
     assert_eq!(answers(&world, &[PHOTO]), [("converted".to_owned(), false)]);
     for (order, back, file) in [
         ("stop", "start", "valid/photos/rocket.bmp"),
@@ -178,6 +289,15 @@ fn a_worker_outlives_its_server_and_goes_on() {
         let before = [times("not ready"), times("ready again")];
         server.order(order);
         wait_for("the worker to notice", || times("not ready") > before[0]);
+        assert_eq!(asked.get("/readyz").causes(), ["ledger"]);
+        assert_eq!(asked.get("/livez").status, 200);
+        let asking = asked.times("/readyz", 1000);
+        println!(
+            "1,000 /readyz after PostgreSQL's {order}: p99 {:?}, longest {:?}",
+            p99(&asking),
+            asking[999]
+        );
+        assert!(asking[999] < Duration::from_secs(1), "{:?}", asking[999]);
         assert!(world.submit(&[&fixture(file)]).status.success());
         match back {
             "start" => server.up(),

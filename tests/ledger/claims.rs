@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use lazaret::blame::Judgement;
 use lazaret::digest::Digest;
 use lazaret::format::Format;
-use lazaret::ledger::{Claim, Claimed, Epoch, Ledger, LedgerError};
+use lazaret::ledger::{Claim, Claimed, Epoch, Ledger, LedgerError, Settled};
 use lazaret::quarantine::{Action, State};
 use lazaret::sandbox::outcome::Outcome;
 use lazaret::verdict::{Reason, Status, Stored};
@@ -46,6 +46,24 @@ pub async fn an_upload_in_flight_is_busy_whatever_the_recipe(world: &dyn World) 
         Judgement::Clear
     );
     let _ = start(ledger, &other).await;
+}
+
+pub async fn what_nobody_runs_is_disowned(world: &dyn World) {
+    let ledger = world.ledger();
+    let attempt = start(ledger, &claim("cat")).await;
+    let others = [("w2", "cat"), ("w1", "dog")];
+    for (name, upload) in others {
+        assert_eq!(ledger.disown(&worker(name), &digest(upload)).await.unwrap(), None);
+    }
+    let released = ledger.disown(&worker("w1"), &digest("cat")).await.unwrap();
+    assert_eq!(released, Some(attempt.id));
+    assert_eq!(ledger.disown(&worker("w1"), &digest("cat")).await.unwrap(), None);
+
+    // Nothing is held against it, and a late outcome is fenced.
+    let late = ledger.settle(&ending(attempt, tripped(Reason::Cpu))).await.unwrap();
+    assert_eq!(late, Settled::Fenced);
+    assert!(entry(ledger, "cat").await.is_none());
+    let _ = start(ledger, &claim("cat")).await;
 }
 
 /// A rendition that was stored.

@@ -9,6 +9,7 @@ mod copy;
 mod plans;
 mod together;
 
+use std::process::Command;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -53,4 +54,19 @@ impl World for PostgresWorld {
 
 async fn open(address: &PostgresAddress) -> Postgres {
     Postgres::open(address, &PostgresConfig::default()).await.unwrap()
+}
+
+#[test]
+fn a_server_comes_up_again_and_leaves_nothing_behind() {
+    let server = Server::start(&[]);
+    server.order("kill");
+    assert!(!server.is_ready());
+    server.up();
+    let folder = server.folder().to_owned();
+    drop(server);
+    assert!(!folder.exists());
+    let processes = Command::new("ps").args(["-eo", "args"]).output().unwrap();
+    let processes = String::from_utf8(processes.stdout).unwrap();
+    let left = processes.lines().find(|line| line.contains(folder.to_str().unwrap()));
+    assert_eq!(left, None);
 }

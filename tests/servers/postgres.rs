@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use lazaret::config::PostgresAddress;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
 
 use self::private::{Keeper, certificates, free_ports};
 
@@ -98,6 +98,11 @@ impl Server {
         self.folder.join("ca.pem")
     }
 
+    /// Where all that is its own lies.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// What it has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.join("server.log")).unwrap_or_default()
@@ -125,7 +130,8 @@ impl Server {
         options.disable_statement_logging().connect().await.unwrap()
     }
 
-    fn is_ready(&self) -> bool {
+    /// Whether it lets clients in.
+    pub fn is_ready(&self) -> bool {
         let mut command = Command::new(binaries().join("pg_isready"));
         command.args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string(), "-d", "postgres"]);
         command.status().unwrap().success()
@@ -137,6 +143,9 @@ impl Drop for Server {
         self.keeper.get_mut().unwrap().end();
     }
 }
+
+/// Settings of a server whose commits wait for a standby that there is not, where a transaction asks for that.
+pub const STANDBY: [&str; 2] = ["synchronous_standby_names = 'nobody'", "synchronous_commit = local"];
 
 /// A database of one test.
 pub struct Database<'s> {
@@ -173,6 +182,46 @@ impl Database<'_> {
     /// An operator's `psql`.
     pub async fn connect(&self) -> PgConnection {
         self.server.connect(&self.name).await
+    }
+
+    /// From now on claims are committed and not answered, on a server with [`STANDBY`].
+    pub async fn hold_back_claims(&self) {
+        let sql = "CREATE FUNCTION lazaret.hold_back() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                PERFORM set_config('synchronous_commit', 'on', true); RETURN NEW; END $$;
+            CREATE TRIGGER hold_back BEFORE INSERT ON lazaret.attempts FOR EACH ROW EXECUTE FUNCTION lazaret.hold_back()";
+        self.execute(sql).await;
+    }
+
+    /// Waits until a claim is held back.
+    pub async fn claim_is_held_back(&self) {
+        self.wait_for(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = current_database()",
+        )
+        .await;
+    }
+
+    /// Ends the session of the claim that is held back: what it wrote stays, and its answer never comes.
+    pub async fn lose_its_answer(&self) {
+        self.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+            .await;
+    }
+
+    /// Claims are answered again.
+    pub async fn answer_claims(&self) {
+        self.execute("DROP TRIGGER hold_back ON lazaret.attempts").await;
+    }
+
+    /// Waits until a statement that counts finds something.
+    pub async fn wait_for(&self, sql: &'static str) {
+        let mut connection = self.connect().await;
+        for _ in 0..1000 {
+            let row = sqlx::query(sql).fetch_one(&mut connection).await.unwrap();
+            if row.get::<i64, _>(0) > 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("in vain: {sql}");
     }
 }
 
@@ -243,19 +292,4 @@ fn make_cluster(folder: &Path, port: u16, settings: &[&str]) {
 fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     fs::metadata("/proc/self").unwrap().uid() == 0
-}
-
-#[test]
-fn a_server_comes_up_again_and_leaves_nothing_behind() {
-    let server = Server::start(&[]);
-    server.order("kill");
-    assert!(!server.is_ready());
-    server.up();
-    let folder = server.folder.clone();
-    drop(server);
-    assert!(!folder.exists());
-    let processes = Command::new("ps").args(["-eo", "args"]).output().unwrap();
-    let processes = String::from_utf8(processes.stdout).unwrap();
-    let left = processes.lines().find(|line| line.contains(folder.to_str().unwrap()));
-    assert_eq!(left, None);
 }

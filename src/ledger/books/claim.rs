@@ -5,7 +5,7 @@ use super::{entries, workers};
 use crate::blame::REFUSAL_MEMORY;
 use crate::digest::Digest;
 use crate::ledger::engine::{Fault, Lock, Session, Statements, Wire, query};
-use crate::ledger::{Attempt, AttemptId, Claim, Claimed, Entry, Epoch, Known};
+use crate::ledger::{Attempt, AttemptId, Claim, Claimed, Entry, Epoch, Known, WorkerId};
 use crate::quarantine::Gate;
 use crate::recipe::RecipeKey;
 use crate::verdict::Status;
@@ -152,6 +152,20 @@ fn holds(memory: &Memory, epoch: &Epoch, now: i64) -> bool {
         Status::Converted => memory.epoch.build == epoch.build,
         _ => memory.epoch == *epoch && i128::from(now) - i128::from(memory.at) < REFUSAL_MEMORY.as_millis() as i128,
     }
+}
+
+/// Releases what is recorded as running on a digest for a worker that does not run it.
+pub(super) async fn disown(
+    session: &mut Session,
+    worker: &WorkerId,
+    digest: &Digest,
+) -> Result<Option<AttemptId>, Fault> {
+    let query = query(session.sql.disown)
+        .bind(digest.to_string())
+        .bind(worker.0.clone())
+        .bind(session.now);
+    let row = query.fetch_optional(session.connection()).await?;
+    row.map(|row| Ok(AttemptId(row.try_get("id")?))).transpose()
 }
 
 /// Drops what is remembered of a digest and a recipe.

@@ -38,6 +38,7 @@ names! {
     run,
     runs_of_worker,
     end_run,
+    disown,
     result,
     forget,
     remember,

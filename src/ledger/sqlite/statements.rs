@@ -154,6 +154,7 @@ statements! {
     hot run = concat!("SELECT ", run_columns!(), " FROM attempts WHERE id = ?1 AND outcome = 'running'");
     hot runs_of_worker = concat!("SELECT ", run_columns!(), " FROM attempts WHERE worker = ?1 AND outcome = 'running' ORDER BY id");
     hot end_run = "UPDATE attempts SET outcome = ?2, struck = ?3, ended = ?4, usage = ?5 WHERE id = ?1";
+    hot disown = "UPDATE attempts SET outcome = 'released', ended = ?3 WHERE digest = ?1 AND worker = ?2 AND outcome = 'running' RETURNING id";
 
     hot result = "SELECT digest, status, reason, detail, build, limits, at, looks, renditions, usage FROM results
         WHERE digest = ?1 AND recipe = ?2";

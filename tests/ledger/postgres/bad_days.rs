@@ -11,7 +11,7 @@ use sqlx::{Connection, Row};
 
 use super::super::world::*;
 use super::open;
-use super::server::{Database, Server};
+use super::server::{Database, STANDBY, Server};
 
 const PASSWORD: &str = "another-secret";
 
@@ -121,6 +121,33 @@ async fn a_restarted_server_is_found_again() {
         ledger.heartbeat(&worker("w1")).await.unwrap();
         assert_eq!(settle(&ledger, &ending(attempt, refused())).await, Judgement::Remember);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_that_was_never_answered_is_waited_for_and_disowned() {
+    let server = Server::start(&STANDBY);
+    let database = server.database().await;
+    let ledger = open(&database.address()).await;
+    ledger.sign_on(&worker("w1"), "host", "build-1").await.unwrap();
+    database.hold_back_claims().await;
+    let claiming = tokio::spawn({
+        let ledger = ledger.clone();
+        async move { ledger.claim(&claim("cat")).await }
+    });
+    database.claim_is_held_back().await;
+    // Nobody sees it yet, but it will come.
+    let disowning = tokio::spawn({
+        let ledger = ledger.clone();
+        async move { ledger.disown(&worker("w1"), &digest("cat")).await }
+    });
+    database
+        .wait_for("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        .await;
+    database.lose_its_answer().await;
+    assert!(claiming.await.unwrap().is_err());
+    assert!(disowning.await.unwrap().unwrap().is_some());
+    database.answer_claims().await;
+    let _ = start(&ledger, &claim("cat")).await;
 }
 
 #[tokio::test]
