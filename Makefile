@@ -1,5 +1,5 @@
 # Two commands: `make demo` runs the main job, `make test` installs what tests need and passes them.
-.PHONY: demo test lint bench bench-photos bench-hostile simulate fuzz deny need need-tests need-corpus clean
+.PHONY: demo test lint image bench bench-photos bench-hostile simulate fuzz deny need need-tests need-corpus clean
 
 CARGO ?= cargo
 
@@ -46,6 +46,10 @@ fuzz: need
 	@command -v c++ >/dev/null || { sudo=$$(command -v sudo || true); $$sudo apt-get update && $$sudo apt-get install -y --no-install-recommends g++; }
 	fuzz/run $(or $(MINUTES),30) $(TARGETS)
 
+# The image, built and run as it is meant to be, without Docker and without a registry; as root. `WITH=run` runs what is there, `clean` drops it.
+image:
+	deploy/image/try $(WITH)
+
 # What came in with a dependency: licences, banned crates, sources. Installs cargo-deny where it is missing.
 deny:
 	@$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install cargo-deny --locked
@@ -64,20 +68,25 @@ need:
 	[ -z "$$(missing)" ] || { echo "lazaret: missing on this machine:$$(missing)"; exit 1; }
 	@command -v $(CARGO) >/dev/null || { echo "lazaret: cargo is missing; install Rust 1.94 or later, see https://rustup.rs"; exit 1; }
 
-# Tests start RabbitMQ nodes of their own, with certificates made by openssl. The package would start one too, at the usual ports and at
-# every boot: a policy for the time of the installation forbids that. A host that has a policy of its own keeps it. Debian and Ubuntu.
+# Tests start servers of their own, RabbitMQ and PostgreSQL, with certificates made by openssl, and have systemd-analyze read the unit. The packages would start some too, at the usual
+# ports and at every boot: a policy for the time of the installation forbids that, and PostgreSQL's package makes no cluster. A host that has a
+# policy of its own keeps it. Debian and Ubuntu.
+POSTGRES = $(wildcard /usr/lib/postgresql/*/bin/initdb)
 need-tests:
-	@{ [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] && command -v openssl && command -v setsid && command -v ps && \
-	   python3 -c 'import venv, ensurepip' 2>&1 && command -v node && command -v npm; } >/dev/null || { \
+	@{ [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] && [ -n "$(POSTGRES)" ] && command -v openssl && command -v setsid && command -v ps && \
+	   python3 -c 'import venv, ensurepip' 2>&1 && command -v node && command -v npm && command -v systemd-analyze; } >/dev/null || { \
 	    sudo=$$(command -v sudo || true); policy=/usr/sbin/policy-rc.d; \
 	    if [ ! -e $$policy ]; then \
 	        trap '$$sudo rm -f $$policy' EXIT; trap 'exit 1' INT TERM; \
 	        printf '#!/bin/sh\nexit 101\n' | $$sudo tee $$policy >/dev/null && $$sudo chmod 755 $$policy; \
 	    fi; \
-	    had=$$(command -v rabbitmqctl || true); \
-	    $$sudo apt-get update && \
-	    $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends rabbitmq-server openssl util-linux procps \
+	    had=$$(command -v rabbitmqctl || true); clusters=/etc/postgresql-common/createcluster.conf; \
+	    install="$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends"; \
+	    $$sudo apt-get update && $$install postgresql-common && \
+	    { [ -n "$(POSTGRES)" ] || $$sudo sed -i.before 's/^#\? *create_main_cluster.*/create_main_cluster = false/' $$clusters; } && \
+	    $$install rabbitmq-server postgresql openssl systemd util-linux procps \
 	        python3 python3-venv $$(command -v npm >/dev/null || echo nodejs npm) && \
+	    { [ ! -e $$clusters.before ] || $$sudo mv $$clusters.before $$clusters; } && \
 	    { [ -n "$$had" ] || [ ! -d /run/systemd/system ] || $$sudo systemctl disable rabbitmq-server; }; }
 
 # Odd images that others collected: unpacked, not installed. Debian and Ubuntu.

@@ -9,10 +9,12 @@
     clippy::disallowed_methods,
     reason = "a benchmark that cannot go on stops"
 )]
+#![allow(clippy::duplicate_mod, reason = "two private servers are kept the same way")]
 
 mod fleet {
     pub mod bare;
     pub mod chaos;
+    pub mod claims;
     mod client;
     pub mod copies;
     mod field;
@@ -25,6 +27,9 @@ mod fleet {
     mod node;
     pub mod options;
     pub mod poison;
+    #[allow(dead_code, reason = "made for the tests")]
+    #[path = "../../tests/servers/postgres.rs"]
+    mod postgres;
     #[allow(dead_code, reason = "made for the tests")]
     #[path = "../../tests/rabbit/relay.rs"]
     mod relay;
@@ -48,7 +53,9 @@ poison   [--innocents 20]                          an upload whose worker is kil
 goodput  [--good 120] [--hostile 10,50,90] [--seconds 20]
                                                    good jobs alone, and among hostile ones: rate and waits
 scale    [--jobs 200] [--slots 1,2,4,8] [--large 10] [--megapixels 1,4,12,24,48,99]
-                                                   the same photos with more and more slots, then larger and larger ones";
+                                                   the same photos with more and more slots, then larger and larger ones
+claims   [--workers 1,4] [--seconds 5] [--digests 100000]
+                                                   SQLite and PostgreSQL: claims per second, size of what is remembered";
 
 #[tokio::main(flavor = "multi_thread")]
 async fn main() -> std::process::ExitCode {
@@ -62,6 +69,7 @@ async fn main() -> std::process::ExitCode {
         "poison" => fleet::poison::run(&options).await,
         "goodput" => fleet::goodput::run(&options).await,
         "scale" => fleet::scale::run(&options).await,
+        "claims" => fleet::claims::run(&options).await,
         // This program again, beside the broker: what `repeats` compares with.
         "bare" => fleet::bare::run(&options).await,
         _ => {

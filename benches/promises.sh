@@ -79,7 +79,7 @@ idle() {
     echo "== Memory of an idle service: at most 40 MB"
     printf 'broker = "spool:./spool"\nledger = "sqlite:./ledger.sqlite"\n' >"$work/idle.toml"
     mkdir -p "$work/uploads"
-    "$lazaret" serve --config "$work/idle.toml" 2>"$work/idle.log" &
+    LAZARET_ADMIN=127.0.0.1:0 "$lazaret" serve --config "$work/idle.toml" 2>"$work/idle.log" &
     local service=$!
     until grep -q ready "$work/idle.log"; do sleep 0.1; done
     sleep 10

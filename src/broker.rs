@@ -35,6 +35,9 @@ pub enum Lane {
     Suspect,
 }
 
+/// Queues whose depth is told: the lanes, and what nobody could make sense of or finish.
+pub const QUEUES: [&str; 4] = ["interactive", "bulk", "suspect", "dead"];
+
 /// A message in hand.
 #[derive(Debug)]
 pub struct Delivery {
@@ -100,6 +103,8 @@ pub trait Broker: Send + Sync {
     async fn reached(&self);
     /// Waits until messages can come.
     async fn up(&self);
+    /// Whether it answers, and if so, how many messages wait in each of [`QUEUES`].
+    async fn look(&self) -> Result<Vec<(&'static str, u64)>, BrokerError>;
     /// Waits for the next message. Not to wait to the end loses nothing.
     async fn next(&self) -> Result<Delivery, BrokerError>;
     /// Most messages that may be in hand at once.

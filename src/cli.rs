@@ -7,6 +7,8 @@ mod check;
 mod convert;
 mod dead;
 mod doctor;
+mod health;
+mod ledger;
 mod place;
 mod quarantine;
 mod recipe;
@@ -59,9 +61,11 @@ enum Command {
     Dead(dead::Dead),
     Quarantine(quarantine::Quarantine),
     Tenant(tenant::Tenant),
+    Ledger(ledger::LedgerCommand),
     Topology(topology::TopologyCommand),
     Check(check::Check),
     Doctor(doctor::Doctor),
+    Health(health::Health),
     /// Print configuration.
     Config {
         #[command(subcommand)]
@@ -165,9 +169,11 @@ fn run(command: Command) -> Result<Ending, Failure> {
             Command::Dead(command) => command.run().await,
             Command::Quarantine(command) => command.run().await,
             Command::Tenant(command) => command.run().await,
+            Command::Ledger(command) => command.run().await,
             Command::Topology(command) => command.run().await,
             Command::Check(command) => command.run().await,
             Command::Doctor(command) => command.run().await,
+            Command::Health(command) => command.run().await,
             Command::Config { .. } | Command::Completions { .. } => Ok(Ending::Well),
         }
     })

@@ -5,8 +5,10 @@
 
 mod address;
 mod amqp;
+mod desk;
 mod environment;
 mod overlap;
+mod postgres;
 mod sense;
 
 use std::collections::BTreeMap;
@@ -15,8 +17,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use address::{Address, AmqpAddress, BrokerAddress, LedgerAddress, ManagementAddress, StoreAddress, Tls};
+pub use address::{
+    Address, AdminAddress, AmqpAddress, BrokerAddress, LedgerAddress, ManagementAddress, PostgresAddress, StoreAddress,
+    Tls,
+};
 pub use amqp::AmqpConfig;
+pub use desk::{DeskConfig, Exposure};
+pub use postgres::PostgresConfig;
 
 use crate::recipe::{Fit, Recipe, Rendition, Target};
 use crate::sandbox::layers::Policy;
@@ -26,6 +33,9 @@ use crate::tenants::{self, SomeLimits};
 
 /// Every key with its default and a line on it.
 pub const EXAMPLE: &str = include_str!("../config/example.toml");
+
+/// Name of the folder of flight records.
+const FLIGHTS: &str = "flights";
 
 /// Name of the table in `[tenants]` that lies under all others.
 pub(crate) const TENANT_DEFAULT: &str = "default";
@@ -38,8 +48,14 @@ pub struct Config {
     pub broker: BrokerAddress,
     /// How RabbitMQ is spoken to.
     pub amqp: AmqpConfig,
-    /// The fleet's memory: `sqlite:FILE`.
+    /// The fleet's memory: `sqlite:FILE` or `postgres://USER:PASSWORD@HOST/DATABASE`.
     pub ledger: LedgerAddress,
+    /// Where health and metrics are told: `ADDRESS:PORT`, or `off`.
+    pub admin: AdminAddress,
+    /// Who may reach that.
+    pub desk: DeskConfig,
+    /// How PostgreSQL is spoken to.
+    pub postgres: PostgresConfig,
     /// Named stores: `file:DIR`. `uploads`, `renditions` and `specimens` are always there; further ones may be read from.
     pub stores: BTreeMap<String, StoreAddress>,
     /// Recipes by name.
@@ -69,6 +85,12 @@ pub struct WorkerConfig {
     /// Longest drain after TERM.
     #[serde(with = "humantime_serde")]
     pub drain: Duration,
+    /// Folder of the local record of attempts in the air; none: see [`Config::flights`].
+    #[serde(with = "amqp::optional")]
+    pub flights: Option<PathBuf>,
+    /// Time from TERM to KILL, as the supervisor has it; 0: not known.
+    #[serde(with = "humantime_serde")]
+    pub grace: Duration,
 }
 
 /// Who goes first. The other values are for comparison.
@@ -154,6 +176,9 @@ impl Default for Config {
             broker: BrokerAddress::Spool(PathBuf::from("./spool")),
             amqp: AmqpConfig::default(),
             ledger: LedgerAddress::Sqlite(PathBuf::from("./ledger.sqlite")),
+            admin: AdminAddress::default(),
+            desk: DeskConfig::default(),
+            postgres: PostgresConfig::default(),
             stores: ["uploads", "renditions", "specimens"]
                 .map(|name| (name.to_owned(), store(&format!("./{name}"))))
                 .into(),
@@ -174,6 +199,8 @@ impl Default for WorkerConfig {
         Self {
             slots: 0,
             drain: Duration::from_secs(25),
+            flights: None,
+            grace: Duration::ZERO,
         }
     }
 }
@@ -270,18 +297,33 @@ impl Config {
         }
     }
 
+    /// Folder of the local record of attempts in the air, the same for all workers of this host that share a ledger: as configured, or
+    /// `flights` beside the ledger's file, or beside the configuration.
+    pub fn flights(&self) -> PathBuf {
+        let beside = || self.ledger.file().and_then(Path::parent).unwrap_or(Path::new("."));
+        self.worker.flights.clone().unwrap_or_else(|| beside().join(FLIGHTS))
+    }
+
     fn relative_to(&mut self, base: &Path) {
+        if self.ledger.file().is_none() {
+            self.worker.flights.get_or_insert_with(|| PathBuf::from(FLIGHTS));
+        }
         let broker = match &mut self.broker {
             BrokerAddress::Spool(folder) => Some(folder),
             BrokerAddress::Amqp(_) => None,
         };
-        let LedgerAddress::Sqlite(ledger) = &mut self.ledger;
+        let ledger = match &mut self.ledger {
+            LedgerAddress::Sqlite(ledger) => Some(ledger),
+            LedgerAddress::Postgres(_) => None,
+        };
         let stores = self.stores.values_mut().map(|StoreAddress::File(folder)| folder);
         for path in broker
             .into_iter()
-            .chain([ledger])
+            .chain(ledger)
             .chain(stores)
+            .chain(&mut self.worker.flights)
             .chain(self.amqp.files())
+            .chain(self.postgres.files())
         {
             // Joining an absolute path gives that path; the components drop every `./` on the way.
             *path = base.join(&*path).components().collect();

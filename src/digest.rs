@@ -18,6 +18,11 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// The first 32 bits, to spread digests over stripes.
+    pub(crate) fn prefix(&self) -> u32 {
+        u32::from_be_bytes([self.0[0], self.0[1], self.0[2], self.0[3]])
+    }
+
     /// The first 12 hexadecimal digits: enough for a person to tell two uploads of one day apart.
     pub fn short(&self) -> String {
         self.to_string()[..12].to_owned()

@@ -6,6 +6,11 @@
 //! Absent on purpose: bytes of uploads and renditions (stores hold those), and retries of failed statements: an error means
 //! that the caller stops taking work.
 
+mod books;
+mod copy;
+mod engine;
+mod inventory;
+pub mod postgres;
 pub mod sqlite;
 mod tenancy;
 
@@ -27,6 +32,8 @@ use crate::sandbox::protocol::Phase;
 use crate::tenants::{Standing, Use};
 use crate::verdict::{Notes, Reason, Report, Status, Stored};
 
+pub use copy::{Copied, copy};
+pub use inventory::{Count, Inventory, TABLES, Table};
 pub use tenancy::{MINUTES_KEPT, Revision, SIDELINE_LEASE, TenantAction, TenantAuditRecord, TenantSummary};
 
 /// How long a worker is believed alive after its last heartbeat.
@@ -42,7 +49,7 @@ pub const HISTORY: Duration = Duration::from_secs(7 * 24 * 3600);
 pub struct WorkerId(pub String);
 
 /// An attempt, and at the same time its fencing token: an outcome is written only while this attempt is the running one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AttemptId(pub i64);
 
@@ -442,6 +449,9 @@ pub trait Ledger: Send + Sync {
     async fn ask(&self, claim: &Claim) -> Result<Option<Claimed>, LedgerError>;
     /// Claims a digest: refused, known, busy, or recorded as running.
     async fn claim(&self, claim: &Claim) -> Result<Claimed, LedgerError>;
+    /// Releases the attempt on a digest that is recorded as running for a worker, where there is one: its claim was never answered, so nobody
+    /// runs it. A claim of the worker that the database still works on is waited for.
+    async fn disown(&self, worker: &WorkerId, digest: &Digest) -> Result<Option<AttemptId>, LedgerError>;
     /// Forgets an earlier result: its renditions are not there any more.
     async fn forget(&self, digest: &Digest, recipe: &RecipeKey) -> Result<(), LedgerError>;
     /// Ends an attempt: judges its outcome, writes result, strike and state.

@@ -4,7 +4,9 @@
 //! in a [`store`] and [`fetch`]ed, hashed to its [`digest`]; the [`ledger`] knows whether it is in [`quarantine`], already made, or in flight,
 //! and records the attempt; the [`sandbox`] runs a child that [`convert`]s it under limits, and tells the outcome; [`blame`] decides what
 //! that counts for, and the [`breaker`] whether to believe it; the [`verdict`] is told in an [`event`]. [`pipeline`] is that flow as one function; [`service`] runs it for ever.
+//! Beside the flow, what it does is noted in [`vitals`]; [`health`] judges them, [`metrics`] writes them down, and [`admin`] answers whoever asks, the [`supervisor`] among them.
 
+pub mod admin;
 pub mod admission;
 pub mod blame;
 pub mod breaker;
@@ -18,9 +20,12 @@ pub mod event;
 pub mod fetch;
 pub mod flights;
 pub mod format;
+pub mod health;
 pub mod info;
 pub mod job;
 pub mod ledger;
+pub mod metrics;
+pub mod notify;
 pub mod pipeline;
 pub mod quarantine;
 pub mod recipe;
@@ -28,6 +33,8 @@ pub mod sandbox;
 pub mod service;
 pub mod specimens;
 pub mod store;
+pub mod supervisor;
 pub mod telemetry;
 pub mod tenants;
 pub mod verdict;
+pub mod vitals;

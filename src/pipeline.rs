@@ -4,6 +4,7 @@
 //! is told is not known here. Order of writes: attempt row → flight record, synced → child → renditions or specimen → outcome row;
 //! the caller then publishes, and acknowledges last. A crash between any two loses nothing.
 
+mod claims;
 mod doubt;
 mod evidence;
 mod report;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use crate::blame::{self, Control, Judgement};
 use crate::digest::Digest;
 use crate::fetch::{FetchError, Upload, fetch};
+use crate::health::Cause;
 use crate::job::Job;
 use crate::ledger::{Attempt, Claim, Claimed, Ending, LedgerError, Looks, Settled};
 use crate::sandbox::limits::Ceiling;
@@ -23,7 +25,7 @@ use crate::sandbox::{Attempted, Watch};
 use crate::store::Access;
 use crate::verdict::{Notes, Reason, Report, Stored};
 
-pub use worker::{BUILD, Readiness, Setup, SetupError, Sources, Stores, Worker, any_epoch};
+pub use worker::{BUILD, Setup, SetupError, Sources, Stores, Worker, any_epoch};
 
 use worker::Seat;
 
@@ -121,14 +123,15 @@ impl Worker {
         // Otherwise the attempt is recorded, and this worker runs it.
         let mut seat = self.take_a_seat().await;
         loop {
-            match self.ledger.claim(&claim).await? {
+            match self.claim(&claim).await? {
                 Claimed::Run(attempt) => return self.attempt(job, &upload, attempt, terms.ceiling, seat).await,
                 // A suspect: claimed once more when nothing else runs in this worker.
                 Claimed::MustBeAlone if !claim.alone => {
                     drop(seat);
                     seat = self.clear_the_room().await;
-                    // What ended here and is not written yet would look like company, if this worker were lost.
+                    // What ended here and is not written yet, or never began, would look like company, if this worker were lost.
                     self.write_unsettled().await?;
+                    self.release_unheard().await?;
                     claim.alone = true;
                 }
                 answer => {
@@ -206,6 +209,7 @@ impl Worker {
         ceiling: Option<Ceiling>,
         _seat: Seat,
     ) -> Result<Step, Retry> {
+        let _running = self.vitals.gauges.begin_attempt();
         let recorded = tokio::task::block_in_place(|| self.flights.begin(attempt.id, &upload.digest));
         let run = async {
             recorded?;
@@ -244,6 +248,7 @@ impl Worker {
         };
         let settled = self.settle_attempt(ending.clone()).await?;
         evidence::log(job, upload, &ending, &settled);
+        self.vitals.tally.attempt_ended(&ending, &settled);
 
         match settled {
             Settled::Judged(Judgement::Clear) => Ok(self.ended(report::converted(self, job, &ending, &upload.digest))),
@@ -252,8 +257,9 @@ impl Worker {
             }
             Settled::Judged(Judgement::Strike(reason)) => Err(Retry::Strike(reason)),
             Settled::Judged(Judgement::SickHost) => {
-                self.readiness
-                    .not_ready("the control image does not convert on this host");
+                self.vitals
+                    .readiness
+                    .not_ready(Cause::Host, "the control image does not convert on this host");
                 Err(Retry::Attempt("this host is sick".to_owned()))
             }
             // Policy: the job has ended, and whoever has the same upload may still have it converted.

@@ -1,8 +1,8 @@
 //! The worker as a service: takes messages, keeps house, and stops in order.
 //!
 //! A message goes through the door ([`door`]) into the window, is picked when its tenant's turn has come ([`turns`]), is worked on and
-//! answered ([`work`]). What must wait moves aside ([`aside`]). Beside that, jobs that wait in the ledger are adopted ([`adopt`]), and the
-//! house is kept ([`house`]).
+//! answered ([`work`]). What must wait moves aside ([`aside`]). Beside that, jobs that wait in the ledger are adopted ([`adopt`]), the house
+//! is kept ([`house`]), and the parts that it depends on are watched ([`watch`]).
 //!
 //! Who waits for whom: `run` returns when every job in hand has ended or was given back. The first TERM stops taking and gives back
 //! what has not begun; the second, or the drain deadline, releases the attempts that still run, without a strike; what was not finished is
@@ -14,6 +14,7 @@ mod door;
 mod house;
 mod tenancy;
 mod turns;
+mod watch;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +29,7 @@ use tokio::time::{sleep, timeout};
 use crate::broker::{Broker, BrokerError, Delivery, Envelope};
 use crate::config::FairnessConfig;
 use crate::digest::Digest;
+use crate::health::{Cause, Stage};
 use crate::job::Job;
 use crate::ledger::LedgerError;
 use crate::pipeline::Worker;
@@ -197,6 +199,7 @@ impl Service {
         stop_now: impl Future<Output = ()>,
         deadline: Duration,
     ) {
+        self.worker.vitals.is(Stage::Working);
         let takers = [
             tokio::spawn(Arc::clone(self).consume()),
             tokio::spawn(Arc::clone(self).adopt()),
@@ -207,6 +210,7 @@ impl Service {
             tokio::spawn(Arc::clone(self).keep_house()),
             tokio::spawn(Arc::clone(self).keep_tenants()),
             tokio::spawn(Arc::clone(self).keep_sidelines()),
+            tokio::spawn(Arc::clone(self).keep_watch()),
         ];
         let up = async {
             self.broker.up().await;
@@ -218,10 +222,11 @@ impl Service {
             () = up => {}
         }
         tracing::info!(
-            in_the_air = self.worker.in_the_air(),
+            running = self.worker.running(),
             deadline_s = deadline.as_secs(),
             "draining"
         );
+        self.worker.vitals.is(Stage::Draining);
         self.draining.store(true, Ordering::SeqCst);
         self.stopping.notify_waiters();
         let drained = async {
@@ -279,7 +284,7 @@ impl Service {
             if self.is_draining() {
                 return None;
             }
-            if self.worker.readiness.why_not().is_none() {
+            if self.worker.vitals.readiness.why_not().is_none() {
                 return Some(());
             }
             let _ = timeout(NOT_READY, self.stopping.notified()).await;
@@ -302,7 +307,10 @@ impl Service {
     /// The job comes again; a ledger that fails takes this worker out until it answers.
     fn interrupted(&self, interrupted: &Interrupted) {
         match interrupted {
-            Interrupted::Ledger(error) => self.worker.readiness.not_ready(&error.to_string()),
+            Interrupted::Ledger(error) => {
+                let readiness = &self.worker.vitals.readiness;
+                readiness.not_ready(Cause::Ledger, &error.to_string());
+            }
             Interrupted::Broker(error) => tracing::error!(%error, "a job is interrupted and comes again"),
         }
     }

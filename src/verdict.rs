@@ -80,7 +80,79 @@ pub enum Reason {
     Store,
 }
 
+impl Status {
+    /// Its word, as in results.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Converted => "converted",
+            Self::Rejected => "rejected",
+            Self::Quarantined => "quarantined",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 impl Reason {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 23] = {
+        use Reason::*;
+        [
+            UnsupportedFormat,
+            Corrupt,
+            Empty,
+            TooLarge,
+            TooManyPixels,
+            TooManyFrames,
+            TooComplex,
+            InvalidJob,
+            SourceMissing,
+            DigestMismatch,
+            Memory,
+            Cpu,
+            Wall,
+            Output,
+            Violation,
+            Crash,
+            WorkerLoss,
+            Listed,
+            TenantBlocked,
+            TenantOverLimit,
+            Purged,
+            Unavailable,
+            Store,
+        ]
+    };
+
+    /// Its word, as in results.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::UnsupportedFormat => "unsupported-format",
+            Self::Corrupt => "corrupt",
+            Self::Empty => "empty",
+            Self::TooLarge => "too-large",
+            Self::TooManyPixels => "too-many-pixels",
+            Self::TooManyFrames => "too-many-frames",
+            Self::TooComplex => "too-complex",
+            Self::InvalidJob => "invalid-job",
+            Self::SourceMissing => "source-missing",
+            Self::DigestMismatch => "digest-mismatch",
+            Self::Memory => "memory",
+            Self::Cpu => "cpu",
+            Self::Wall => "wall",
+            Self::Output => "output",
+            Self::Violation => "violation",
+            Self::Crash => "crash",
+            Self::WorkerLoss => "worker-loss",
+            Self::Listed => "listed",
+            Self::TenantBlocked => "tenant-blocked",
+            Self::TenantOverLimit => "tenant-over-limit",
+            Self::Purged => "purged",
+            Self::Unavailable => "unavailable",
+            Self::Store => "store",
+        }
+    }
+
     /// The status that goes with the reason.
     pub fn status(self) -> Status {
         use Reason::*;
@@ -256,4 +328,24 @@ pub struct Report {
     pub worker: String,
     /// The job's `metadata`, as it came.
     pub metadata: Value,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn words_are_those_that_are_written_and_all_is_in_order() {
+        for (index, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(json!(reason), reason.word());
+            assert_eq!(json!(reason.status()), reason.status().word());
+            assert_eq!(reason as usize, index);
+        }
+        assert_eq!(json!(Status::Converted), Status::Converted.word());
+        let unknown = serde_json::from_value::<Reason>(json!("?")).unwrap_err().to_string();
+        // The error names the unknown word, and then all that are known.
+        assert_eq!(unknown.matches('`').count() / 2, Reason::ALL.len() + 1);
+    }
 }

@@ -7,11 +7,14 @@
 )]
 
 mod cli {
+    mod asked;
     mod configuration;
     mod convert;
     mod dead;
     mod fair;
+    mod health;
     mod loss;
+    mod postgres;
     mod quarantine;
     mod reload;
     mod serve;

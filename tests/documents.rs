@@ -1,10 +1,15 @@
-//! What is written for others, held against the code: definitions, AsyncAPI, messages.
+//! What is written for others, held against the code: definitions, AsyncAPI, messages, metrics, and the files that deploy it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     reason = "a test that cannot go on fails"
 )]
+
+mod documents {
+    mod deploy;
+    mod metrics;
+}
 
 use std::collections::BTreeSet;
 

@@ -6,13 +6,20 @@
     reason = "a test that cannot go on fails"
 )]
 
+#[path = "servers/postgres.rs"]
+#[allow(dead_code, reason = "the server serves several suites")]
+mod postgres;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use lazaret::admission::Budget;
+use lazaret::config::PostgresConfig;
 use lazaret::job::{Job, Source};
+use lazaret::ledger::Ledger;
+use lazaret::ledger::postgres::Postgres;
 use lazaret::ledger::sqlite::{Sqlite, Tuning};
 use lazaret::pipeline::{Retry, Setup, Sources, Step, Stores, Terms, Worker};
 use lazaret::quarantine::State;
@@ -23,8 +30,11 @@ use lazaret::sandbox::limits::{Ceiling, Limits};
 use lazaret::specimens::{Keep, Specimens};
 use lazaret::store::{Access, Store};
 use lazaret::verdict::{Reason, Status};
+use lazaret::vitals::Vitals;
 use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
+
+use self::postgres::{STANDBY, Server};
 
 /// A worker in `folder` whose ledger gives up on a lock after a moment.
 async fn worker(folder: &Path, program: PathBuf) -> Arc<Worker> {
@@ -37,6 +47,10 @@ async fn worker_within(folder: &Path, program: PathBuf, limits: Limits) -> Arc<W
         ..Tuning::default()
     };
     let ledger = Sqlite::open_tuned(&folder.join("ledger.sqlite"), tuning).await.unwrap();
+    worker_on(Arc::new(ledger), folder, program, limits).await
+}
+
+async fn worker_on(ledger: Arc<dyn Ledger>, folder: &Path, program: PathBuf, limits: Limits) -> Arc<Worker> {
     let renditions = Store::open("renditions", &folder.join("renditions"), Access::Shared).unwrap();
     let sandbox = Sandbox {
         program,
@@ -51,11 +65,12 @@ async fn worker_within(folder: &Path, program: PathBuf, limits: Limits) -> Arc<W
         specimens: Arc::new(Specimens::open(&folder.join("specimens"), Keep::default()).unwrap()),
     };
     let setup = Setup {
-        ledger: Arc::new(ledger),
+        ledger,
         sandbox,
         stores,
         flights: &folder.join("flights"),
         slots: 2,
+        vitals: Vitals::new(),
     };
     Worker::sign_on(setup).await.unwrap()
 }
@@ -125,6 +140,41 @@ async fn a_verdict_that_the_ledger_cannot_take_is_written_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_claim_that_was_never_answered_does_not_block_its_upload() {
+    let (server, folder) = (Server::start(&STANDBY), tempfile::tempdir().unwrap());
+    let database = server.database().await;
+    let ledger = Postgres::open(&database.address(), &PostgresConfig::default()).await;
+    let worker = worker_on(
+        Arc::new(ledger.unwrap()),
+        folder.path(),
+        this_program(),
+        Limits::default(),
+    )
+    .await;
+    database.hold_back_claims().await;
+    let photo = job("valid/photos/rocket.bmp");
+    let settling = tokio::spawn({
+        let (worker, photo) = (Arc::clone(&worker), photo.clone());
+        async move { worker.settle(&photo, None).await }
+    });
+    database.claim_is_held_back().await;
+    database.lose_its_answer().await;
+    let step = settling.await.unwrap();
+    assert!(matches!(step, Step::Retry(Retry::Ledger(_))), "{step:?}");
+    database.answer_claims().await;
+    let running = "SELECT count(*) FROM lazaret.attempts WHERE outcome = 'running'";
+    database.wait_for(running).await;
+
+    let step = worker.settle(&photo, None).await;
+    assert!(matches!(step, Step::Wait(_)), "{step:?}");
+    worker.beat().await.unwrap();
+    assert_eq!(
+        ended(worker.settle(&photo, None).await),
+        (Status::Converted, None, false)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_probation_declines_is_not_remembered() {
     let folder = tempfile::tempdir().unwrap();
     let worker = worker(folder.path(), this_program()).await;
@@ -159,7 +209,7 @@ async fn a_host_that_cannot_run_a_child_takes_no_more_work_and_blames_nobody() {
     let worker = worker(folder.path(), PathBuf::from("/nonexistent/lazaret")).await;
     let step = worker.settle(&job("valid/photos/rocket.bmp"), None).await;
     assert!(matches!(step, Step::Retry(Retry::Attempt(_))), "{step:?}");
-    let why = worker.readiness.why_not().unwrap();
+    let why = worker.vitals.readiness.why_not().unwrap();
     assert!(why.contains("no sandbox"), "{why}");
     assert_eq!(
         worker
@@ -244,10 +294,10 @@ async fn where_what_is_known_to_be_good_fails_too_nobody_stays_convicted() {
         let convicted = (Status::Quarantined, Some(Reason::Cpu), false);
         assert_eq!(ended(worker.settle(upload, None).await), convicted);
     }
-    assert_eq!(worker.readiness.why_not(), None);
+    assert_eq!(worker.vitals.readiness.why_not(), None);
     let step = worker.settle(&last, None).await;
     assert!(matches!(step, Step::Retry(Retry::Attempt(_))), "{step:?}");
-    assert!(worker.readiness.why_not().is_some(), "it takes no more work");
+    assert!(worker.vitals.readiness.why_not().is_some(), "it takes no more work");
     let states = states(&worker).await;
     assert_eq!(
         states,
@@ -264,6 +314,6 @@ async fn bombs_of_many_tenants_do_not_open_the_breaker() {
         let convicted = (Status::Quarantined, Some(Reason::Cpu), false);
         assert_eq!(ended(worker.settle(&bomb, None).await), convicted);
     }
-    assert_eq!(worker.readiness.why_not(), None);
+    assert_eq!(worker.vitals.readiness.why_not(), None);
     assert_eq!(states(&worker).await, vec![State::Quarantined; lazaret::breaker::LEAST]);
 }

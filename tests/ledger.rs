@@ -1,4 +1,5 @@
-//! The promises of a ledger, each a function over any store, and what is SQLite's own: its file, its edited rows, its many processes.
+//! The promises of a ledger, each a function over any store, and what is each store's own: files and edited rows of SQLite,
+//! plans and bad days of PostgreSQL.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,13 +11,15 @@ mod ledger {
     mod blame;
     mod claims;
     mod jobs;
+    mod pace;
+    mod postgres;
     mod quarantine;
     mod sqlite;
     mod tenants;
     mod world;
 
     /// Makes a test of each promise, in a fresh world of a store.
-    macro_rules! promises {
+    macro_rules! tests {
         ($world:ty: $($module:ident { $($promise:ident,)* })*) => {
             $(mod $module {
                 $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -28,8 +31,10 @@ mod ledger {
         };
     }
 
-    mod on_sqlite {
-        promises! { crate::ledger::sqlite::SqliteWorld:
+    /// The promises, the same for every store.
+    macro_rules! promises {
+        ($world:ty) => {
+            tests! { $world:
             claims {
                 one_of_fifty_runs,
                 an_upload_in_flight_is_busy_whatever_the_recipe,
@@ -41,6 +46,7 @@ mod ledger {
                 only_a_worker_that_signed_on_may_run,
                 long_names_are_cut,
                 what_is_forgotten_is_made_again,
+                what_nobody_runs_is_disowned,
             }
             blame {
                 an_exact_trip_convicts_at_once,
@@ -116,6 +122,15 @@ mod ledger {
                 a_tenant_runs_no_more_than_it_may,
                 tenants_are_listed_with_what_they_have,
             }
-        }
+            }
+        };
+    }
+
+    mod on_sqlite {
+        promises! { crate::ledger::sqlite::SqliteWorld }
+    }
+
+    mod on_postgres {
+        promises! { crate::ledger::postgres::PostgresWorld }
     }
 }

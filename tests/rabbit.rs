@@ -9,11 +9,14 @@
 
 #[allow(dead_code, reason = "the node and the world serve several suites")]
 mod rabbit {
+    #[path = "../cli/asked.rs"]
+    mod asked;
     mod bad_days;
     mod check;
     mod client;
     mod dead;
     mod examples;
+    mod health;
     mod node;
     mod orders;
     mod permissions;

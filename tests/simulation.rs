@@ -1,5 +1,5 @@
 //! The ledger's protocol, simulated: every order of steps of a small fleet, with a crash possible between any two of them, and long
-//! random runs beside the real SQLite ledger.
+//! random runs beside the real ledgers.
 //!
 //! The usual run looks at the states nearest to the beginning of each world; `LAZARET_SIMULATION=long` explores all of them, and larger
 //! worlds and more seeds. `LAZARET_SEED=n` repeats one random run.
@@ -9,6 +9,10 @@
     clippy::panic,
     reason = "a test that cannot go on fails"
 )]
+
+#[path = "servers/postgres.rs"]
+#[allow(dead_code, reason = "the server serves several suites")]
+mod postgres;
 
 mod simulation {
     mod fleet;

@@ -31,7 +31,7 @@ use dial::ANSWER;
 use link::Link;
 use publish::{Publisher, Routed};
 
-use super::{Attention, Broker, BrokerError, Delivery, Envelope, Moved, Token, topology};
+use super::{Attention, Broker, BrokerError, Delivery, Envelope, Moved, QUEUES, Token, topology};
 use crate::clock;
 use crate::event::Event;
 
@@ -130,6 +130,21 @@ impl Broker for Amqp {
 
     async fn up(&self) {
         self.link.up().await;
+    }
+
+    async fn look(&self) -> Result<Vec<(&'static str, u64)>, BrokerError> {
+        if let Some(why) = self.link.why_not() {
+            return Err(self.server.error(why));
+        }
+        let queue = |name| match topology::lane(name) {
+            Some(lane) => topology::lane_queue(lane),
+            None => topology::DEAD.to_owned(),
+        };
+        let mut depths = Vec::with_capacity(QUEUES.len());
+        for name in QUEUES {
+            depths.push((name, self.publisher.depth(&queue(name)).await?));
+        }
+        Ok(depths)
     }
 
     async fn next(&self) -> Result<Delivery, BrokerError> {

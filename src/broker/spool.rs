@@ -168,6 +168,23 @@ impl Spool {
         File::open(&folder)?.sync_all()
     }
 
+    /// How many messages wait, and how many are set aside. There is no queue of suspects: they wait in the ledger.
+    fn depths(&self) -> io::Result<Vec<(&'static str, u64)>> {
+        let [mut interactive, mut bulk] = [0, 0];
+        for name in names_in(&self.folder.join("new"))? {
+            match envelope(&name?).lane {
+                Lane::Bulk => bulk += 1,
+                Lane::Interactive | Lane::Suspect => interactive += 1,
+            }
+        }
+        let mut dead = 0;
+        for name in names_in(&self.folder.join("dead"))? {
+            // Each has its reason beside it.
+            dead += u64::from(!name?.ends_with(".why"));
+        }
+        Ok(vec![("interactive", interactive), ("bulk", bulk), ("dead", dead)])
+    }
+
     fn error(&self, error: io::Error) -> BrokerError {
         BrokerError {
             place: format!("spool:{}", self.folder.display()),
@@ -336,6 +353,13 @@ fn unless_gone(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
+/// Names of a folder's files, but for hidden ones.
+fn names_in(folder: &Path) -> io::Result<impl Iterator<Item = io::Result<String>>> {
+    let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+    let names = fs::read_dir(folder)?.map(move |entry| entry.map(name));
+    Ok(names.filter(|name| !name.as_ref().is_ok_and(|name| name.starts_with('.'))))
+}
+
 fn drop_older(folder: &Path, keep: Duration) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -407,6 +431,10 @@ impl Broker for SpoolConsumer {
     async fn reached(&self) {}
 
     async fn up(&self) {}
+
+    async fn look(&self) -> Result<Vec<(&'static str, u64)>, BrokerError> {
+        self.with_hand(|hand| hand.spool.depths()).await
+    }
 
     async fn next(&self) -> Result<Delivery, BrokerError> {
         let mut taking = self.taking.lock().await;

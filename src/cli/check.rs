@@ -1,6 +1,7 @@
 //! `lazaret check`: a configuration, before anything depends on it.
 
 mod ground;
+mod keeper;
 
 use std::path::{Path, PathBuf};
 
@@ -9,32 +10,43 @@ use clap::Args;
 
 use super::{Ending, Failure, broker, place};
 use crate::admission::Budget;
-use crate::config::{Address, Config};
+use crate::config::{Address, Config, LedgerAddress};
 use crate::job::STAGING;
 use crate::ledger::Ledger;
+use crate::ledger::postgres::{Postgres, Schema};
 use crate::ledger::sqlite::Sqlite;
 use crate::sandbox::Sandbox;
 use crate::sandbox::doctor::{Examination, Finding};
+use crate::supervisor::{Given, Misfit, Weight};
 
 /// Check configuration files: unknown keys, sense across fields, this host, and what would run.
 ///
 /// Takes the path that a restart takes, without taking work and without making anything: looks at every place, at RabbitMQ and what it
-/// must have, opens the ledger where there is one, and proves the sandbox. What would fail then fails now: with 78 on the first file that
-/// is wrong, with 1 where the broker, the ledger or the sandbox is.
+/// must have, opens the ledger where there is one, proves the sandbox, and holds the supervisor's settings against those of the worker. What
+/// would fail then fails now: with 78 on the first file that is wrong, with 1 where the broker, the ledger, the sandbox or the supervisor is.
 #[derive(Debug, Args)]
 pub struct Check {
     /// Files to check.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Ask systemd what it gives this unit. Within the unit it is asked anyway.
+    #[arg(long, value_name = "UNIT")]
+    unit: Option<String>,
 }
 
 impl Check {
     pub(super) async fn run(self) -> Result<Ending, Failure> {
+        let mut ending = Ending::Well;
         for file in &self.files {
             let checked = examine(file, None).await?;
-            report(file, &checked.config, checked.budget, &checked.examination);
+            let given = keeper::of(self.unit.as_deref(), &checked.config)?;
+            let misfits = given.misfits(&checked.config);
+            report(file, &checked, &given, &misfits);
+            if misfits.iter().any(|misfit| misfit.weight() == Weight::Wrong) {
+                ending = Ending::NotAll;
+            }
         }
-        Ok(Ending::Well)
+        Ok(ending)
     }
 }
 
@@ -49,8 +61,7 @@ pub(super) struct Checked {
 /// Takes the path that a start takes, and makes nothing; within a memory budget, or else that of the host now.
 pub(super) async fn examine(file: &Path, budget: Option<Budget>) -> Result<Checked, Failure> {
     let config = Config::load(file)?;
-    let staging = tempfile::tempdir().map_err(Failure::other)?;
-    let mut sandbox = sandbox(&config, staging.path());
+    let mut sandbox = sandbox(&config);
     if let Some(budget) = budget {
         sandbox.budget = budget;
     }
@@ -67,37 +78,52 @@ pub(super) async fn examine(file: &Path, budget: Option<Budget>) -> Result<Check
     })
 }
 
-/// The sandbox as `serve` would have it; with a folder of its own, where the store of renditions is still to be made.
-fn sandbox(config: &Config, otherwise: &Path) -> Sandbox {
+/// The sandbox as `serve` would have it; its files have no names, so where the staging folder is still to be made, the one above it will do.
+fn sandbox(config: &Config) -> Sandbox {
     let staging = config.stores["renditions"].path().join(STAGING);
-    let staging = if staging.is_dir() {
-        staging
-    } else {
-        otherwise.to_owned()
-    };
+    let there = staging.ancestors().find(|folder| folder.is_dir());
+    let staging = there.unwrap_or(&staging).to_owned();
     Sandbox::new(config.sandbox.clone(), config.limits.clone(), staging)
 }
 
 /// Opens and closes the ledger. One that is missing would be made.
 async fn open_ledger(config: &Config) -> Result<(), Failure> {
-    let path = config.ledger.path();
-    if path.symlink_metadata().is_ok() {
-        let ledger = Sqlite::open_existing(path).await.map_err(Failure::other)?;
-        ledger.close().await;
+    match &config.ledger {
+        LedgerAddress::Sqlite(path) if path.symlink_metadata().is_ok() => {
+            let ledger = Sqlite::open_existing(path).await.map_err(Failure::other)?;
+            ledger.close().await;
+        }
+        LedgerAddress::Sqlite(_) => {}
+        LedgerAddress::Postgres(address) => {
+            let Schema { version, .. } = Postgres::look(address, &config.postgres)
+                .await
+                .map_err(Failure::other)?;
+            if version > 0 {
+                let ledger = Postgres::open_existing(address, &config.postgres).await;
+                ledger.map_err(Failure::other)?.close().await;
+            }
+        }
     }
     Ok(())
 }
 
-fn report(file: &Path, config: &Config, budget: u64, examination: &Examination) {
+fn report(file: &Path, checked: &Checked, given: &Given, misfits: &[Misfit]) {
+    let Checked { config, budget, .. } = checked;
     let made = |path: &Path| if path.exists() { "" } else { " (will be made)" };
     let ceiling = config.limits.ceiling();
-    println!("{}: good", file.display());
+    let wrong = misfits.iter().any(|misfit| misfit.weight() == Weight::Wrong);
+    let word = if wrong { "does not fit its supervisor" } else { "good" };
+    println!("{}: {word}", file.display());
     println!(
         "  broker      {}{}",
         config.broker,
         config.broker.folder().map_or("", made)
     );
-    println!("  ledger      {}{}", config.ledger, made(config.ledger.path()));
+    println!(
+        "  ledger      {}{}",
+        config.ledger,
+        config.ledger.file().map_or("", made)
+    );
     for (name, address) in &config.stores {
         println!("  store       {name} = {address}{}", made(address.path()));
     }
@@ -108,7 +134,7 @@ fn report(file: &Path, config: &Config, budget: u64, examination: &Examination) 
     println!(
         "  attempts    {} at once, in {} of memory",
         config.slots(),
-        ByteSize(budget)
+        ByteSize(*budget)
     );
     println!(
         "  ceiling     {} memory, {} ms CPU, {} ms wall, {} output",
@@ -117,8 +143,15 @@ fn report(file: &Path, config: &Config, budget: u64, examination: &Examination) 
         ceiling.wall_ms,
         config.limits.output
     );
-    println!("  layers      {}", layers(examination));
-    println!("  supervisor  {}", supervisor());
+    println!("  layers      {}", layers(&checked.examination));
+    println!("  supervisor  {given}");
+    for misfit in misfits {
+        let word = match misfit.weight() {
+            Weight::Wrong => "WRONG",
+            Weight::Remark => "note",
+        };
+        println!("    {word}: {misfit}");
+    }
 }
 
 /// Which layers hold, and which do not.
@@ -136,28 +169,4 @@ fn layers(examination: &Examination) -> String {
         }
     }
     text
-}
-
-/// Who would restart this process, as far as the environment tells.
-fn supervisor() -> String {
-    let set = |name: &str| std::env::var_os(name).is_some();
-    if set("KUBERNETES_SERVICE_HOST") {
-        return "Kubernetes".to_owned();
-    }
-    if set("INVOCATION_ID") || set("NOTIFY_SOCKET") {
-        return "systemd".to_owned();
-    }
-    if Path::new("/.dockerenv").exists() || Path::new("/run/.containerenv").exists() {
-        return "a container engine".to_owned();
-    }
-    let parent = std::os::unix::process::parent_id();
-    let name = std::fs::read_to_string(format!("/proc/{parent}/comm")).unwrap_or_default();
-    format!(
-        "none known; started by {}",
-        if name.trim().is_empty() {
-            "process 1"
-        } else {
-            name.trim()
-        }
-    )
 }

@@ -25,6 +25,7 @@ use crate::ledger::HEARTBEAT;
 use crate::pipeline::{Retry, Sources, Step, Worker};
 use crate::recipe::Recipe;
 use crate::verdict::{Reason, Report, Status};
+use crate::vitals::Vitals;
 
 /// Waits between tries that failed for a reason of our own.
 const LADDER: [Duration; 3] = [
@@ -67,7 +68,7 @@ impl Convert {
         if let Some(out) = &self.out {
             fs::create_dir_all(out).map_err(|error| Failure::Other(format!("{}: {error}", out.display())))?;
         }
-        let worker = sign_on(&config, Sources::Paths, sandbox(&config, None)?).await?;
+        let worker = sign_on(&config, Sources::Paths, sandbox(&config, None)?, Vitals::new()).await?;
         let heartbeat = tokio::spawn(heartbeat(Arc::clone(&worker)));
         let stop = tokio::spawn(stop_on_signal(Arc::clone(&worker)));
 

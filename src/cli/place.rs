@@ -1,7 +1,7 @@
 //! Where a command works: on a configuration's stores and ledger, or in a state folder of its own.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytesize::ByteSize;
@@ -11,12 +11,14 @@ use super::Failure;
 use crate::admission::Budget;
 use crate::config::{Address, Config, ConfigError, LedgerAddress, StoreAddress};
 use crate::ledger::Ledger;
+use crate::ledger::postgres::Postgres;
 use crate::ledger::sqlite::Sqlite;
 use crate::pipeline::{Setup, Sources, Stores, Worker};
 use crate::sandbox::Sandbox;
 use crate::sandbox::doctor::{self, Examination};
 use crate::specimens::Specimens;
 use crate::store::{Access, Store};
+use crate::vitals::Vitals;
 
 /// Where verdicts are remembered.
 #[derive(Debug, Args)]
@@ -92,8 +94,13 @@ fn default_state() -> Result<PathBuf, Failure> {
 
 /// Opens the ledger of a configuration, and makes it where it is missing.
 pub(super) async fn open_ledger(config: &Config) -> Result<Arc<dyn Ledger>, Failure> {
-    let ledger = Sqlite::open(config.ledger.path()).await.map_err(Failure::other)?;
-    Ok(Arc::new(ledger))
+    Ok(match &config.ledger {
+        LedgerAddress::Sqlite(file) => Arc::new(Sqlite::open(file).await.map_err(Failure::other)?),
+        LedgerAddress::Postgres(address) => {
+            let ledger = Postgres::open(address, &config.postgres).await;
+            Arc::new(ledger.map_err(Failure::other)?)
+        }
+    })
 }
 
 /// The stores that jobs may read from: all but those that are written. They must exist.
@@ -153,7 +160,12 @@ pub(super) fn fits_this_host(config: &Config, budget: u64) -> Result<(), ConfigE
 }
 
 /// Signs a worker on.
-pub(super) async fn sign_on(config: &Config, sources: Sources, sandbox: Sandbox) -> Result<Arc<Worker>, Failure> {
+pub(super) async fn sign_on(
+    config: &Config,
+    sources: Sources,
+    sandbox: Sandbox,
+    vitals: Arc<Vitals>,
+) -> Result<Arc<Worker>, Failure> {
     let stores = Stores {
         sources,
         renditions: Arc::new(open_store(config, "renditions")?),
@@ -162,13 +174,14 @@ pub(super) async fn sign_on(config: &Config, sources: Sources, sandbox: Sandbox)
         ),
     };
     let ledger = open_ledger(config).await?;
-    let flights = config.ledger.path().parent().unwrap_or(Path::new(".")).join("flights");
+    let flights = config.flights();
     let setup = Setup {
         ledger,
         sandbox,
         stores,
         flights: &flights,
         slots: config.slots(),
+        vitals,
     };
     let worker = Worker::sign_on(setup).await.map_err(Failure::other)?;
     worker.bury_the_dead().await.map_err(Failure::other)?;

@@ -4,20 +4,26 @@ mod generation;
 mod signals;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{Ending, Failure, check};
 use crate::config::Config;
+use crate::notify::Supervisor;
 use crate::telemetry;
+use crate::vitals::Vitals;
 
 use generation::Generation;
 use signals::{Signals, Told};
 
 /// How long the broker of a new configuration may take to answer, before the old one stays.
 const BROKER_ANSWERS: Duration = Duration::from_secs(20);
+
+/// How often the runtime notes that it turns.
+const TURN: Duration = Duration::from_millis(500);
 
 /// Run the worker: take jobs, convert, answer.
 ///
@@ -38,8 +44,13 @@ impl Serve {
         let config = Config::load(&self.config)?;
         telemetry::start(config.log);
         let mut signals = Signals::listen();
-        let mut generation = Generation::found(config, None).await?;
-        while let Some(next) = self.until_replaced(&generation, &mut signals).await {
+        let supervisor = Arc::new(Supervisor::of_environment());
+        let vitals = Vitals::new();
+        tokio::spawn(turn(Arc::clone(&vitals)));
+        let mut generation = Generation::first(config, &supervisor, vitals).await?;
+        // Started, even where the broker is not there yet: to be started again would not bring it.
+        supervisor.say("READY=1");
+        while let Some(next) = self.until_replaced(&generation, &mut signals, &supervisor).await {
             generation = next;
             tracing::info!("goes on under the new configuration");
         }
@@ -48,13 +59,18 @@ impl Serve {
     }
 
     /// Runs a generation until it has drained; returns its successor, or none where the process is to end.
-    async fn until_replaced(&self, generation: &Generation, signals: &mut Signals) -> Option<Generation> {
+    async fn until_replaced(
+        &self,
+        generation: &Generation,
+        signals: &mut Signals,
+        supervisor: &Arc<Supervisor>,
+    ) -> Option<Generation> {
         let (mut successor, stop_now) = (None, signals.stop_now());
         let stop = async {
             while let Told::Reload = signals.next().await {
                 let found = tokio::select! {
-                    found = Box::pin(self.successor(generation)) => found,
-                    () = signals.stop() => return,
+                    found = Box::pin(self.successor(generation, supervisor)) => found,
+                    () = signals.stop() => break,
                 };
                 match found {
                     Ok(next) => {
@@ -66,6 +82,7 @@ impl Serve {
                     }
                 }
             }
+            supervisor.say("STOPPING=1");
         };
         generation.run(stop, stop_now).await;
         match successor {
@@ -78,13 +95,13 @@ impl Serve {
     }
 
     /// Everything of the new configuration, ready to take over.
-    async fn successor(&self, generation: &Generation) -> Result<Generation, Failure> {
+    async fn successor(&self, generation: &Generation, supervisor: &Arc<Supervisor>) -> Result<Generation, Failure> {
         tracing::info!(file = %self.config.display(), "HUP: reading the configuration again");
         let config = check::examine(&self.config, Some(generation.budget())).await?.config;
         if config.log != generation.config.log {
             tracing::warn!("[log] takes effect at the next start");
         }
-        let next = Generation::found(config, Some(generation.budget())).await?;
+        let next = generation.successor(config, supervisor).await?;
         match timeout(BROKER_ANSWERS, next.broker.reached()).await {
             Ok(()) => Ok(next),
             Err(_) => {
@@ -95,5 +112,13 @@ impl Serve {
                 )))
             }
         }
+    }
+}
+
+/// Notes that this process's runtime turns, for as long as it does.
+async fn turn(vitals: Arc<Vitals>) {
+    loop {
+        vitals.tally.turns();
+        sleep(TURN).await;
     }
 }

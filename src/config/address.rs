@@ -1,5 +1,7 @@
 //! Addresses: `scheme:place`, one type per use, so that a ledger cannot be given where a store belongs.
 
+mod admin;
+mod postgres;
 mod server;
 
 use std::fmt;
@@ -8,6 +10,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+pub use admin::AdminAddress;
+pub use postgres::PostgresAddress;
 pub use server::{AmqpAddress, ManagementAddress, Tls};
 
 /// A place with a scheme.
@@ -131,10 +135,59 @@ impl fmt::Display for BrokerAddress {
 }
 
 as_text!(BrokerAddress);
-address!(
-    /// The fleet's memory.
-    LedgerAddress, Sqlite, "sqlite", "FILE"
-);
+
+/// The fleet's memory. Neither shown nor written with a password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum LedgerAddress {
+    /// `sqlite:FILE`
+    Sqlite(PathBuf),
+    /// `postgres://USER:PASSWORD@HOST/DATABASE`
+    Postgres(PostgresAddress),
+}
+
+impl LedgerAddress {
+    /// The schemes that are understood, for errors.
+    const SCHEMES: &'static str = "sqlite:FILE or postgres://USER:PASSWORD@HOST/DATABASE";
+
+    /// The file, where the ledger is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Sqlite(file) => Some(file),
+            Self::Postgres(_) => None,
+        }
+    }
+}
+
+impl FromStr for LedgerAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return text.parse().map(Self::Postgres);
+        }
+        match text.strip_prefix("sqlite:") {
+            Some("") => Err(format!("{text:?} names no path; write {}", Self::SCHEMES)),
+            Some(path) => Ok(Self::Sqlite(PathBuf::from(path))),
+            None => Err(format!(
+                "{:?} is not an address of this version; write {}",
+                hide(text),
+                Self::SCHEMES
+            )),
+        }
+    }
+}
+
+impl fmt::Display for LedgerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(file) => write!(f, "sqlite:{}", file.display()),
+            Self::Postgres(address) => address.fmt(f),
+        }
+    }
+}
+
+as_text!(LedgerAddress);
 address!(
     /// A store of uploads, renditions or specimens.
     StoreAddress, File, "file", "DIR"
@@ -167,6 +220,12 @@ mod tests {
         ] {
             assert_eq!(text.parse::<BrokerAddress>().unwrap().to_string(), text);
         }
+        for text in [
+            "sqlite:./ledger.sqlite",
+            "postgres://worker@db:5432/lazaret?sslmode=require",
+        ] {
+            assert_eq!(text.parse::<LedgerAddress>().unwrap().to_string(), text);
+        }
     }
 
     #[test]
@@ -181,6 +240,10 @@ mod tests {
             assert!(error.contains("spool:DIR") && error.contains("@host"), "{error}");
             assert!(!error.contains("secret") && !error.contains("cret@"), "{error}");
         }
+        let error = "postgres:worker:secret@db/lazaret"
+            .parse::<LedgerAddress>()
+            .unwrap_err();
+        assert!(error.contains("sqlite:FILE") && !error.contains("secret"), "{error}");
         assert!("file:".parse::<StoreAddress>().unwrap_err().contains("names no path"));
         assert!("spool:".parse::<BrokerAddress>().unwrap_err().contains("names no path"));
     }

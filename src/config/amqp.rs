@@ -2,7 +2,7 @@
 //!
 //! Absent on purpose: everything about queues. Their settings are policies of the broker, see `docs/rabbitmq.md`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -84,11 +84,11 @@ pub(super) fn contradiction(config: &Config) -> Option<String> {
     }
     between("amqp.heartbeat", amqp.heartbeat, seconds(5), seconds(600))
         .or_else(|| between("amqp.confirm_timeout", amqp.confirm_timeout, seconds(1), seconds(60)))
-        .or_else(|| half_an_identity(amqp))
+        .or_else(|| half_an_identity("amqp", amqp.certificate.as_deref(), amqp.key.as_deref()))
         .or_else(|| tls_without_tls(config))
 }
 
-fn between(key: &str, time: Duration, least: Duration, most: Duration) -> Option<String> {
+pub(super) fn between(key: &str, time: Duration, least: Duration, most: Duration) -> Option<String> {
     let written = humantime::format_duration;
     let fits = least <= time && time <= most;
     (!fits).then(|| {
@@ -101,14 +101,15 @@ fn between(key: &str, time: Duration, least: Duration, most: Duration) -> Option
     })
 }
 
-fn half_an_identity(amqp: &AmqpConfig) -> Option<String> {
-    let (there, missing) = match (&amqp.certificate, &amqp.key) {
+/// A certificate without its key, or a key without its certificate.
+pub(super) fn half_an_identity(section: &str, certificate: Option<&Path>, key: Option<&Path>) -> Option<String> {
+    let (there, missing) = match (certificate, key) {
         (Some(_), None) => ("certificate", "key"),
         (None, Some(_)) => ("key", "certificate"),
         _ => return None,
     };
     Some(format!(
-        "amqp.{there} is given without amqp.{missing}; give both or neither"
+        "{section}.{there} is given without {section}.{missing}; give both or neither"
     ))
 }
 
@@ -127,19 +128,24 @@ fn tls_without_tls(config: &Config) -> Option<String> {
 }
 
 /// An empty text is none.
-mod optional {
+pub(super) mod optional {
     use serde::de::value::{Error, StringDeserializer};
     use serde::de::{Deserializer, Error as _, IntoDeserializer};
     use serde::{Deserialize, Serialize, Serializer};
 
-    pub(super) fn serialize<T: Serialize, S: Serializer>(value: &Option<T>, to: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::config) fn serialize<T: Serialize, S: Serializer>(
+        value: &Option<T>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
         match value {
             Some(value) => value.serialize(to),
             None => to.serialize_str(""),
         }
     }
 
-    pub(super) fn deserialize<'a, T: Deserialize<'a>, D: Deserializer<'a>>(from: D) -> Result<Option<T>, D::Error> {
+    pub(in crate::config) fn deserialize<'a, T: Deserialize<'a>, D: Deserializer<'a>>(
+        from: D,
+    ) -> Result<Option<T>, D::Error> {
         let text = String::deserialize(from)?;
         if text.is_empty() {
             return Ok(None);

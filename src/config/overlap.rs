@@ -42,17 +42,14 @@ impl Config {
     }
 
     fn places(&self) -> Vec<(String, PathBuf)> {
-        let ledger = self.ledger.path();
-        let flights = ledger.parent().unwrap_or(Path::new("/")).join("flights");
-        let others = [
-            ("ledger".to_owned(), real(ledger)),
-            ("the ledger's flights".to_owned(), real(&flights)),
-        ];
+        let ledger = self.ledger.file().map(|file| ("ledger".to_owned(), real(file)));
+        let flights = ("the ledger's flights".to_owned(), real(&self.flights()));
         let broker = self.broker.folder().map(|folder| ("broker".to_owned(), real(folder)));
         let stores = self.stores.iter();
         stores
             .map(|(name, address)| (format!("stores.{name}"), real(address.path())))
-            .chain(others)
+            .chain(ledger)
+            .chain([flights])
             .chain(broker)
             .collect()
     }

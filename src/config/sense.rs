@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use super::{Config, amqp};
+use super::{Config, WorkerConfig, amqp, desk, postgres};
 use crate::job;
 use crate::sandbox::limits::PREFLIGHT_MEMORY;
+use crate::supervisor;
 
 /// The first contradiction between settings, or value that is out of bounds, with the keys, the values and the way out.
 pub(super) fn contradiction(config: &Config) -> Option<String> {
@@ -70,9 +71,27 @@ pub(super) fn contradiction(config: &Config) -> Option<String> {
     if config.worker.slots > 1024 {
         return Some(format!("worker.slots is {}, at most 1024", config.worker.slots));
     }
-    amqp::contradiction(config)
+    grace(&config.worker)
+        .or_else(|| amqp::contradiction(config))
+        .or_else(|| desk::contradiction(config))
+        .or_else(|| postgres::contradiction(config))
         .or_else(|| tenants(config))
         .or_else(|| out_of_bounds(config))
+}
+
+/// A drain that is cut short: what runs then would be taken for lost.
+fn grace(worker: &WorkerConfig) -> Option<String> {
+    let needed = supervisor::enough_for(worker.drain);
+    let short = !worker.grace.is_zero() && worker.grace < needed;
+    short.then(|| {
+        format!(
+            "worker.grace is {}, worker.drain takes {} of it, and signing off up to {}; raise the first, here and where the supervisor has \
+             it, or lower worker.drain",
+            humantime::format_duration(worker.grace),
+            humantime::format_duration(worker.drain),
+            humantime::format_duration(supervisor::SIGNING_OFF)
+        )
+    })
 }
 
 /// The first tenant with a name that no job can have, or with a limit that is out of bounds.
@@ -134,6 +153,7 @@ fn out_of_bounds(config: &Config) -> Option<String> {
         ("limits.preflight_wall", limits.preflight_wall),
         ("limits.admission_wait", limits.admission_wait),
         ("worker.drain", config.worker.drain),
+        ("worker.grace", config.worker.grace),
     ];
     let ratios = [("limits.wall_per_cpu", limits.wall_per_cpu)];
     over(&counts, COUNT, |count| count.to_string())

@@ -112,6 +112,22 @@ fn contradictions_are_named() {
         ("[amqp]\nprefetch = 65536", "amqp.prefetch is 65536, at most 65535"),
         ("[amqp]\nkey = \"k\"", "amqp.key is given without amqp.certificate"),
         (
+            "[postgres]\ncertificate = \"c\"",
+            "postgres.certificate is given without postgres.key",
+        ),
+        (
+            "[postgres]\nconnections = 1",
+            "postgres.connections is 1, not between 2 and 100",
+        ),
+        (
+            "[postgres]\ntimeout = \"61s\"",
+            "postgres.timeout is 1m 1s, not between 1s and 1m",
+        ),
+        (
+            "ledger = \"postgres://u:secret@h/l?sslmode=require\"\n[postgres]\nca = \"c\"",
+            "postgres.ca is given, but sslmode",
+        ),
+        (
             "[amqp]\ncertificate = \"c\"",
             "amqp.certificate is given without amqp.key",
         ),
@@ -223,8 +239,20 @@ fn relative_paths_are_relative_to_the_file() {
     std::fs::write(&file, "broker = \"spool:./s\"\nledger = \"sqlite:/abs/l\"\n").unwrap();
     let config = Config::load(&file).unwrap();
     assert_eq!(config.broker.folder(), Some(&*folder.path().join("s")));
-    assert_eq!(config.ledger.path(), Path::new("/abs/l"));
+    assert_eq!(config.ledger.file(), Some(Path::new("/abs/l")));
     assert_eq!(config.stores["uploads"].path(), folder.path().join("uploads"));
+}
+
+#[test]
+fn a_drain_that_the_supervisor_would_cut_short_is_refused() {
+    let why = wrong("[worker]\ngrace = \"29s\"");
+    assert!(
+        why.contains("worker.grace is 29s, worker.drain takes 25s of it, and signing off up to 5s"),
+        "{why}"
+    );
+    for fits in ["grace = \"30s\"", "grace = \"10s\"\ndrain = \"5s\"", "grace = \"0s\""] {
+        Config::parse(&format!("[worker]\n{fits}"), "lazaret.toml", Vec::new()).unwrap();
+    }
 }
 
 #[test]
@@ -289,6 +317,31 @@ fn places_inside_a_store_are_named_with_it() {
     }
     assert!(load("").is_ok(), "the ledger lies in the folder that the stores lie in");
     assert!(load("[stores]\nphotos = \"file:uploads-old\"").is_ok());
+}
+
+#[test]
+fn a_ledger_of_the_environment_keeps_its_password_and_shows_none() {
+    let config = with("LEDGER", "postgres://worker:secret@db/lazaret").unwrap();
+    let LedgerAddress::Postgres(address) = &config.ledger else {
+        panic!("{}", config.ledger);
+    };
+    assert!(format!("{:?}", config.postgres.options(address)).contains("secret"));
+    for shown in [format!("{config:?}{address:?}"), toml::to_string(&config).unwrap()] {
+        assert!(!shown.contains("secret"), "{shown}");
+    }
+}
+
+#[test]
+fn flights_lie_beside_the_ledgers_file_or_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("lazaret.toml");
+    let flights = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        Config::load(&file).unwrap().flights()
+    };
+    assert_eq!(flights("ledger = \"sqlite:a/l\""), folder.path().join("a/flights"));
+    assert_eq!(flights("ledger = \"postgres://u@h/l\""), folder.path().join("flights"));
+    assert_eq!(flights("[worker]\nflights = \"f\""), folder.path().join("f"));
 }
 
 #[test]

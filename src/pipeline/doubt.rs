@@ -19,7 +19,7 @@ use crate::job::Job;
 use crate::ledger::Operator;
 use crate::quarantine::{Action, State};
 use crate::recipe::Recipe;
-use crate::sandbox::control::{self, IMAGES, unlinked};
+use crate::sandbox::control::{self, IMAGES, staged};
 use crate::sandbox::outcome::Outcome;
 use crate::sandbox::protocol::Task;
 use crate::sandbox::{Attempted, Sandbox, Watch};
@@ -143,6 +143,12 @@ impl Worker {
 
     /// Whether everything that is known to be good still converts here, at its usual cost.
     pub async fn control_set(&self) -> Control {
+        let control = self.convert_control_set().await;
+        self.note_control(control);
+        control
+    }
+
+    async fn convert_control_set(&self) -> Control {
         let (usual, uploads) = {
             let set = locked(&self.doubt.set);
             (set.usual_ms.clone(), set.uploads.clone())
@@ -198,7 +204,7 @@ impl Worker {
 }
 
 async fn converted_again(sandbox: &Sandbox, worker: &Worker, good: &Good) -> io::Result<Attempted> {
-    let upload = unlinked(&sandbox.staging, &good.bytes)?;
+    let upload = staged(&sandbox.staging, good.bytes.clone()).await?;
     let task = Task::Convert(good.recipe.clone());
     sandbox.attempt(&upload, task, Watch::Both, worker.release()).await
 }

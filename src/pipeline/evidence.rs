@@ -27,7 +27,7 @@ pub(super) fn of(worker: &Worker, attempted: &Attempted, control: Control) -> Va
         "memory_record": facts.memory_record,
         "exit": exit,
         "signal": signal,
-        "co_running": worker.in_the_air().saturating_sub(1),
+        "co_running": worker.running().saturating_sub(1),
         "control": control,
         "host": facts.host,
         "load": attempted.load,

@@ -6,22 +6,26 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore, watch};
 
+use super::claims::Claims;
 use super::doubt::Doubt;
 use crate::blame::Control;
-use crate::clock;
+use crate::clock::{self, Stopwatch};
 use crate::digest::Digest;
 use crate::fetch::FetchError;
 use crate::flights::Flights;
+use crate::health::Cause;
 use crate::job::Source;
-use crate::ledger::{AttemptId, Ending, Epoch, Ledger, LedgerError, Lost, Settled, WorkerId};
+use crate::ledger::{AttemptId, Ending, Epoch, LEASE, Ledger, LedgerError, Lost, Settled, WorkerId};
 use crate::sandbox::Sandbox;
 use crate::sandbox::limits::Limits;
 use crate::specimens::Specimens;
 use crate::store::Store;
 use crate::verdict::{Reason, Refusal};
+use crate::vitals::Vitals;
 
 /// The converter build: renditions and refusals are remembered within it.
 pub const BUILD: &str = env!("CARGO_PKG_VERSION");
@@ -38,13 +42,16 @@ pub struct Worker {
     pub sandbox: Sandbox,
     /// Where bytes come from and go to.
     pub stores: Stores,
-    /// Whether work may be taken.
-    pub readiness: Readiness,
+    /// What it knows of itself.
+    pub vitals: Arc<Vitals>,
     pub(super) flights: Flights,
     pub(super) doubt: Doubt,
+    pub(super) claims: Claims,
+    pulse: Mutex<Pulse>,
     /// Endings that the ledger could not take yet.
     unsettled: Mutex<Vec<Ending>>,
     slots: Arc<Semaphore>,
+    slots_most: usize,
     room: Arc<RwLock<()>>,
     release: watch::Sender<bool>,
 }
@@ -61,6 +68,8 @@ pub struct Setup<'a> {
     pub flights: &'a Path,
     /// Most attempts at once.
     pub slots: usize,
+    /// Where it notes what it knows of itself.
+    pub vitals: Arc<Vitals>,
 }
 
 /// Why there is no worker.
@@ -104,9 +113,28 @@ enum Room {
     Alone(#[expect(dead_code, reason = "held, not read")] OwnedRwLockWriteGuard<()>),
 }
 
-/// Whether this worker may take work; why not, otherwise. Answers come from memory.
-#[derive(Debug, Default)]
-pub struct Readiness(Mutex<Option<String>>);
+/// Heartbeats that succeeded one after the other.
+#[derive(Debug, Clone, Copy)]
+struct Pulse {
+    since: Stopwatch,
+    last: Stopwatch,
+}
+
+impl Pulse {
+    fn begun() -> Self {
+        let now = Stopwatch::start();
+        Self { since: now, last: now }
+    }
+
+    fn is_steady(&self) -> bool {
+        steady(self.since.elapsed(), self.last.elapsed())
+    }
+}
+
+/// Whether heartbeats that began and were last heard so long ago have gone on for as long as a lease lasts.
+fn steady(since: Duration, last: Duration) -> bool {
+    since >= LEASE && last < LEASE / 2
+}
 
 impl Worker {
     /// Signs on: a flight record, and a lease in the ledger.
@@ -122,26 +150,36 @@ impl Worker {
             ledger: setup.ledger,
             sandbox: setup.sandbox,
             stores: setup.stores,
-            readiness: Readiness::default(),
+            vitals: setup.vitals,
             flights,
             doubt: Doubt::default(),
+            claims: Claims::default(),
+            pulse: Mutex::new(Pulse::begun()),
             unsettled: Mutex::default(),
             slots: Arc::new(Semaphore::new(setup.slots.max(1))),
+            slots_most: setup.slots.max(1),
             room: Arc::default(),
             release: watch::channel(false).0,
         }))
     }
 
     /// Buries workers of this host that are gone, and those whose lease is over; returns what they had in the air.
+    ///
+    /// While nobody reaches the ledger, every lease runs out. So leases are believed only by a worker that has renewed its own for
+    /// as long as one lasts: by then all that live have done so too.
     pub async fn bury_the_dead(&self) -> Result<Vec<Lost>, SetupError> {
         let mut lost = Vec::new();
-        let survey = self.flights.survey()?;
+        // The disk may hang, and a thread of the runtime with it.
+        let survey = tokio::task::block_in_place(|| self.flights.survey())?;
         for wreck in survey.wrecks {
             lost.extend(self.ledger.bury(&wreck.worker).await?);
             wreck.cleared()?;
         }
         // A lease may run out while its worker lives: a clock that jumps, a process that was stopped. Its lock tells.
-        lost.extend(self.ledger.bury_expired(&survey.living).await?);
+        if self.pulse().is_steady() {
+            lost.extend(self.ledger.bury_expired(&survey.living).await?);
+        }
+        self.vitals.tally.attempts_lost(lost.iter().map(|lost| lost.judgement));
         for Lost { digest, judgement, .. } in &lost {
             tracing::warn!(%digest, ?judgement, "a worker was lost while it ran this upload");
         }
@@ -155,12 +193,40 @@ impl Worker {
 
     /// Whether this host still converts what is known to be good.
     pub async fn control(&self) -> Control {
-        self.sandbox.control(self.release()).await
+        let control = self.sandbox.control(self.release()).await;
+        self.note_control(control);
+        control
     }
 
-    /// Attempts in the air.
+    /// Counts a conversion of what is known to be good.
+    pub(super) fn note_control(&self, control: Control) {
+        let word = match control {
+            Control::NotRun => return,
+            Control::Converted => "converted",
+            Control::Failed => "failed",
+            Control::Unclear => "unclear",
+        };
+        self.vitals.tally.controls.one(word);
+    }
+
+    /// Most attempts at once.
+    pub fn slots_most(&self) -> usize {
+        self.slots_most
+    }
+
+    /// Ended attempts that the ledger could not take yet.
+    pub fn unsettled_count(&self) -> usize {
+        self.unsettled().len()
+    }
+
+    /// Attempts in the air: those that run, and those whose end the ledger does not know. Waits for the flight record, and so for the disk.
     pub fn in_the_air(&self) -> usize {
         self.flights.count()
+    }
+
+    /// Attempts that run. Waits for nothing.
+    pub fn running(&self) -> usize {
+        self.vitals.gauges.in_flight() as usize
     }
 
     /// Whether everything is being released.
@@ -168,14 +234,17 @@ impl Worker {
         *self.release.borrow()
     }
 
-    /// Renews the lease, and writes what could not be written before. A worker that was taken for lost meanwhile signs on again;
-    /// its attempts are fenced.
+    /// Renews the lease, writes what could not be written before, and has released what it never heard of. A worker that was taken for
+    /// lost meanwhile signs on again; its attempts are fenced.
     pub async fn beat(&self) -> Result<(), LedgerError> {
         if self.ledger.heartbeat(&self.id).await.is_err() {
+            *self.pulse() = Pulse::begun();
             self.ledger.sign_on(&self.id, &host_name(), BUILD).await?;
             self.ledger.heartbeat(&self.id).await?;
         }
-        self.write_unsettled().await
+        self.pulse().last = Stopwatch::start();
+        self.write_unsettled().await?;
+        self.release_unheard().await
     }
 
     /// Ends this worker in order. With an attempt in the air that was not seen to end, the lease is left to run out: whoever finds it
@@ -219,6 +288,10 @@ impl Worker {
         result
     }
 
+    fn pulse(&self) -> std::sync::MutexGuard<'_, Pulse> {
+        self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn unsettled(&self) -> std::sync::MutexGuard<'_, Vec<Ending>> {
         self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -226,7 +299,7 @@ impl Worker {
     /// Something of our own failed: where a known good image does not convert either, this host takes no more work.
     pub(super) async fn suspect_this_host(&self, why: &str) {
         if !self.is_released() && self.control().await == Control::Failed {
-            self.readiness.not_ready(why);
+            self.vitals.readiness.not_ready(Cause::Host, why);
         }
     }
 
@@ -235,6 +308,7 @@ impl Worker {
     }
 
     fn landed(&self, attempt: AttemptId) {
+        self.claims.landed(attempt);
         if let Err(error) = self.flights.end(attempt) {
             // The record says that an ended attempt is in the air: burying this worker later finds it ended in the ledger.
             tracing::warn!(%error, "flight record");
@@ -352,32 +426,23 @@ fn open_path(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-impl Readiness {
-    /// Work may be taken.
-    pub fn ready(&self) {
-        *self.lock() = None;
-    }
-
-    /// No work may be taken, and why.
-    pub fn not_ready(&self, why: &str) {
-        tracing::error!(why, "not ready");
-        *self.lock() = Some(why.to_owned());
-    }
-
-    /// Why no work may be taken; `None` where it may.
-    pub fn why_not(&self) -> Option<String> {
-        self.lock().clone()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// The epoch of an entry that no attempt stands behind.
 pub fn any_epoch() -> Epoch {
     Epoch {
         build: BUILD.to_owned(),
         limits: String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::HEARTBEAT;
+
+    #[test]
+    fn leases_are_believed_by_whoever_renewed_its_own_for_as_long() {
+        assert!(steady(LEASE, HEARTBEAT));
+        assert!(!steady(LEASE - HEARTBEAT, Duration::ZERO), "has just begun");
+        assert!(!steady(LEASE * 9, LEASE), "was stopped, or could not");
     }
 }

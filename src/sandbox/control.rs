@@ -44,7 +44,7 @@ pub fn recipe() -> Recipe {
 impl Sandbox {
     /// Converts one control image under this sandbox's layers and limits.
     pub async fn attempt_control(&self, image: &[u8], release: watch::Receiver<bool>) -> io::Result<Attempted> {
-        let upload = unlinked(&self.staging, image)?;
+        let upload = staged(&self.staging, image.to_vec()).await?;
         // Switches are about uploads: a host on which JPEG is off is not sick.
         let all = Self {
             limits: Limits {
@@ -93,6 +93,13 @@ pub fn unlinked(folder: &Path, bytes: &[u8]) -> io::Result<File> {
     let mut file = tempfile::tempfile_in(folder)?;
     file.write_all(bytes)?;
     Ok(file)
+}
+
+/// The same beside the threads that a worker turns on: a disk may hang, and they must not.
+pub async fn staged(folder: &Path, bytes: Vec<u8>) -> io::Result<File> {
+    let folder = folder.to_owned();
+    let staged = tokio::task::spawn_blocking(move || unlinked(&folder, &bytes));
+    staged.await.map_err(io::Error::other)?
 }
 
 #[cfg(test)]

@@ -219,6 +219,7 @@ pub async fn examine(sandbox: &Sandbox) -> io::Result<Examination> {
         return Ok(Examination { checks });
     }
     checks.extend(control.layers.iter().map(layer_check));
+    checks.push(watch_check(&control));
 
     let drills = Sandbox {
         // Drills want at most 64 MiB each; they must not wait for each other, nor for conversions that run.
@@ -265,6 +266,22 @@ fn layer_check(report: &LayerReport) -> Check {
         finding,
         evidence,
         remedy,
+    }
+}
+
+/// Whether the supervisor sees its children: what it cannot read, it takes for nothing.
+fn watch_check(control: &Attempted) -> Check {
+    let peak = control.facts.usage.peak_memory_bytes;
+    let seen = peak > 0;
+    Check {
+        guard: "watch: memory and waiting time".to_owned(),
+        required: true,
+        finding: if seen { Finding::Held } else { Finding::NotHeld },
+        evidence: match seen {
+            true => format!("{} peak", ByteSize(peak)),
+            false => "a child cannot be seen in /proc".to_owned(),
+        },
+        remedy: (!seen).then(|| "mount /proc without hidepid (no ProtectProc= in a unit)".to_owned()),
     }
 }
 

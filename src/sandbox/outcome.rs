@@ -167,6 +167,20 @@ pub struct Trip {
 }
 
 impl Outcome {
+    /// All words of outcomes.
+    pub const WORDS: [&'static str; 10] = [
+        "converted",
+        "refused",
+        "declined",
+        "tripped",
+        "violation",
+        "crashed",
+        "killed",
+        "starved",
+        "unavailable",
+        "released",
+    ];
+
     /// The outcome's word in tables, events and the ledger.
     pub fn word(&self) -> &'static str {
         match self {

@@ -132,7 +132,7 @@ impl Sandbox {
         watch: Watch,
         release: watch::Receiver<bool>,
     ) -> io::Result<Attempted> {
-        let output = tempfile::tempfile_in(&self.staging)?;
+        let output = control::staged(&self.staging, Vec::new()).await?;
         let recipe = match &task {
             Task::Convert(recipe) => recipe.clone(),
             Task::Drill(_) => control::recipe(),

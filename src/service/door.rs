@@ -31,7 +31,7 @@ impl Service {
     /// Takes messages from the broker.
     pub(super) async fn consume(self: Arc<Self>) {
         loop {
-            if self.worker.readiness.why_not().is_some() {
+            if self.worker.vitals.readiness.why_not().is_some() {
                 // Others may be well: they shall have what nobody has begun here.
                 self.broker.rest().await;
                 self.return_waiting().await;
@@ -65,7 +65,7 @@ impl Service {
         match self.look(&mut delivery).await {
             Ok(Seen::Done) => {}
             // It would only wait: others may be well.
-            Ok(Seen::Job(..)) if self.is_draining() || self.worker.readiness.why_not().is_some() => {
+            Ok(Seen::Job(..)) if self.is_draining() || self.worker.vitals.readiness.why_not().is_some() => {
                 self.return_to_broker(&delivery).await;
             }
             Ok(Seen::Job(job, at_work, present)) => self.let_in(Item {
@@ -121,6 +121,7 @@ impl Service {
                 Ok(Seen::Done)
             }
             ByClaim::Refused(report) => {
+                self.worker.vitals.tally.job_ended(&report);
                 self.publish_patiently(*report, &delivery.envelope, Some(delivery))
                     .await?;
                 self.broker.acknowledge(delivery).await?;
@@ -201,6 +202,7 @@ impl Service {
         tracing::warn!(job = id, tenant, problem = invalid.problem, "invalid job");
         let report = self.worker.invalid(id, tenant, invalid);
         let report = self.worker.ledger.end(&report).await?;
+        self.worker.vitals.tally.job_ended(&report);
         self.publish_patiently(report, &delivery.envelope, Some(delivery))
             .await?;
         self.broker.acknowledge(delivery).await?;

@@ -19,7 +19,7 @@ impl Service {
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             beat.tick().await;
-            if let Err(error) = self.beat().await {
+            if let Err(error) = self.worker.vitals.ledger.of(self.beat()).await {
                 self.interrupted(&error.into());
             }
         }
@@ -51,10 +51,10 @@ impl Service {
             tracing::error!(%error, "lost workers could not be buried");
         }
         // Ready again where the ledger answers and what is known to be good converts as usual.
-        let sick = self.worker.readiness.why_not().is_some();
+        let sick = self.worker.vitals.readiness.why_not().is_some();
         if sick && self.worker.beat().await.is_ok() && self.worker.control_set().await == Control::Converted {
             tracing::info!("ready again");
-            self.worker.readiness.ready();
+            self.worker.vitals.readiness.ready();
         }
     }
 

@@ -399,6 +399,24 @@ impl Tenancy {
         }
     }
 
+    /// The tenants with most messages here, the first one first.
+    pub(super) fn held_most(&self, most: usize) -> Vec<(String, u64)> {
+        let mut held: Vec<(&String, &usize)> = self.held.iter().collect();
+        held.sort_unstable_by(|one, other| other.1.cmp(one.1).then(one.0.cmp(other.0)));
+        let held = held.into_iter().take(most);
+        held.map(|(tenant, count)| (tenant.clone(), *count as u64)).collect()
+    }
+
+    /// Messages that this worker has in hand.
+    pub(super) fn held_in_all(&self) -> usize {
+        self.held_in_all
+    }
+
+    /// Messages in sidelines that are leased.
+    pub(super) fn sidelined(&self) -> u64 {
+        self.lines.values().map(|line| line.depth).sum()
+    }
+
     /// Whether anybody's limits ask how many of its jobs wait.
     pub(super) fn counts_waiting(&self) -> bool {
         let now_ms = clock::unix_ms();

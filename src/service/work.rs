@@ -111,6 +111,9 @@ impl Service {
             .map(|since| clock::unix_ms().saturating_sub(since));
         let terms = self.tenancy().terms(&item.job.tenant);
         let step = self.worker.settle_within(terms, &item.job, item.digest.as_ref()).await;
+        if let Step::Retry(retry) = &step {
+            self.worker.vitals.tally.retried(retry);
+        }
         if !matches!(step, Step::Crowded(_) | Step::Wait(_)) {
             self.tenancy().begun(&item.job.tenant);
         }
@@ -199,18 +202,23 @@ impl Service {
         if report.status == Status::Failed {
             self.keep_failed(item, &report).await?;
         }
-        match &item.holder {
+        let ended = match &item.holder {
             Holder::Broker(delivery) => {
-                match self.worker.ledger.end_unless_kept(&report).await? {
-                    Some(first) => self.publish_patiently(first, &item.envelope, Some(delivery)).await?,
+                let ended = match self.worker.ledger.end_unless_kept(&report).await? {
+                    Some(first) => {
+                        self.publish_patiently(first.clone(), &item.envelope, Some(delivery))
+                            .await?;
+                        first
+                    }
                     // The message came to another worker too, and its job waits in the ledger: it is told first, and ended then.
                     None => {
                         self.publish_patiently(report.clone(), &item.envelope, Some(delivery))
                             .await?;
-                        self.worker.ledger.end(&report).await?;
+                        self.worker.ledger.end(&report).await?
                     }
-                }
+                };
                 self.broker.acknowledge(delivery).await?;
+                ended
             }
             Holder::Ledger => {
                 // Somebody may have ended it meanwhile, who held it too: the first report counts.
@@ -219,9 +227,10 @@ impl Service {
                     Arrival::New | Arrival::Waiting(_) => report,
                 };
                 self.publish_patiently(first.clone(), &item.envelope, None).await?;
-                self.worker.ledger.end(&first).await?;
+                self.worker.ledger.end(&first).await?
             }
-        }
+        };
+        self.worker.vitals.tally.job_ended(&ended);
         if cpu_ms.is_some() {
             self.settled.notify_one();
         }

@@ -193,3 +193,42 @@ fn a_flag_wins_over_the_variable_of_the_other() {
         assert_eq!(list(flags).status.code(), Some(2), "{flags:?}");
     }
 }
+
+#[test]
+fn what_does_not_fit_the_supervisor_is_found_before_a_restart() {
+    let world = World::new();
+    fs::create_dir(world.path("uploads")).unwrap();
+    // A systemd whose unit has its defaults, and one that has no such unit.
+    let check = |shown: &str| {
+        let systemctl = world.write("bin/systemctl", format!("#!/bin/sh\nprintf '{shown}'\n"));
+        fs::set_permissions(&systemctl, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let path = format!("{}:/usr/bin:/bin", world.path("bin").display());
+        let file = world.write("lazaret.toml", "[worker]\nslots = 2\n");
+        let mut command = world.command(&["check", file.to_str().unwrap(), "--unit", "lazaret.service"]);
+        command.env("PATH", path).output().unwrap()
+    };
+    let defaults =
+        check("LoadState=loaded\\nTimeoutStopUSec=20s\\nKillMode=control-group\\nOOMPolicy=stop\\nRestart=no\\n");
+    assert_eq!(defaults.status.code(), Some(1), "{}", stderr(&defaults));
+    let text = String::from_utf8(defaults.stdout).unwrap();
+    for line in [
+        "lazaret.toml: does not fit its supervisor",
+        "supervisor  systemd, lazaret.service, KILL 20s after TERM",
+        "WRONG: KILL comes 20s after TERM",
+        "WRONG: TERM reaches children too",
+        "WRONG: nobody starts the worker again",
+        "note: where memory is short",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+
+    let mended =
+        check("LoadState=loaded\\nTimeoutStopUSec=40s\\nKillMode=mixed\\nOOMPolicy=continue\\nRestart=always\\n");
+    assert_eq!(mended.status.code(), Some(0), "{}", stderr(&mended));
+    let text = String::from_utf8(mended.stdout).unwrap();
+    assert!(text.contains("lazaret.toml: good") && !text.contains("WRONG"), "{text}");
+
+    let unknown = check("LoadState=not-found\\n");
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(stderr(&unknown).contains("--unit lazaret.service: systemd says of lazaret.service: not-found"));
+}

@@ -46,6 +46,8 @@ impl World {
         command
             .env_clear()
             .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
+            // Many run at once; those that shall listen say where.
+            .env("LAZARET_ADMIN", "off")
             .env("LAZARET_STATE", self.path("state"));
         command
     }
@@ -68,9 +70,24 @@ impl World {
 
     /// A service with this configuration; returns when it takes work.
     pub fn serve(&self, environment: &[(&str, &str)]) -> Running {
-        let config = self.config();
+        self.serve_by(self.command(&[]), &self.config(), environment)
+    }
+
+    /// The same with another configuration.
+    pub fn serve_with(&self, config: &Path, environment: &[(&str, &str)]) -> Running {
+        self.serve_by(self.command(&[]), config, environment)
+    }
+
+    /// The same, listening where the configuration says.
+    pub fn serve_as_configured(&self, environment: &[(&str, &str)]) -> Running {
+        let mut command = self.command(&[]);
+        command.env_remove("LAZARET_ADMIN");
+        self.serve_by(command, &self.config(), environment)
+    }
+
+    fn serve_by(&self, mut command: Command, config: &Path, environment: &[(&str, &str)]) -> Running {
         fs::create_dir_all(self.path("uploads")).unwrap();
-        let mut command = self.command(&["serve", "--config", config.to_str().unwrap()]);
+        command.args(["serve", "--config", config.to_str().unwrap()]);
         command.env_remove("LAZARET_STATE").envs(environment.iter().copied());
         let log = self.path(&format!(
             "serve-{}.log",
@@ -110,13 +127,18 @@ impl World {
 
     /// Waits until this process has recorded so many attempts as in the air.
     pub fn wait_for_attempts(&self, of: &Running, count: usize) {
+        self.wait_for_attempts_in("state/flights", of, count);
+    }
+
+    /// The same where its flight record lies in another folder.
+    pub fn wait_for_attempts_in(&self, flights: &str, of: &Running, count: usize) {
         let mark = format!("-{}-", of.0.id());
-        wait_for("attempts in the air", || self.in_the_air(&mark) == count);
+        wait_for("attempts in the air", || self.in_the_air(flights, &mark) == count);
     }
 
     /// Lines in the flight record whose name has the mark of a process.
-    fn in_the_air(&self, mark: &str) -> usize {
-        let Ok(records) = fs::read_dir(self.path("state/flights")) else {
+    fn in_the_air(&self, flights: &str, mark: &str) -> usize {
+        let Ok(records) = fs::read_dir(self.path(flights)) else {
             return 0;
         };
         let mut paths = records.map(|entry| entry.unwrap().path());

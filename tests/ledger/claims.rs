@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use lazaret::blame::Judgement;
 use lazaret::digest::Digest;
 use lazaret::format::Format;
-use lazaret::ledger::{Claim, Claimed, Epoch, Ledger, LedgerError};
+use lazaret::ledger::{Claim, Claimed, Epoch, Ledger, LedgerError, Settled};
 use lazaret::quarantine::{Action, State};
 use lazaret::sandbox::outcome::Outcome;
 use lazaret::verdict::{Reason, Status, Stored};
@@ -48,10 +48,27 @@ pub async fn an_upload_in_flight_is_busy_whatever_the_recipe(world: &dyn World) 
     let _ = start(ledger, &other).await;
 }
 
-pub async fn renditions_hold_within_a_build(world: &dyn World) {
+pub async fn what_nobody_runs_is_disowned(world: &dyn World) {
     let ledger = world.ledger();
     let attempt = start(ledger, &claim("cat")).await;
-    let stored = Stored {
+    let others = [("w2", "cat"), ("w1", "dog")];
+    for (name, upload) in others {
+        assert_eq!(ledger.disown(&worker(name), &digest(upload)).await.unwrap(), None);
+    }
+    let released = ledger.disown(&worker("w1"), &digest("cat")).await.unwrap();
+    assert_eq!(released, Some(attempt.id));
+    assert_eq!(ledger.disown(&worker("w1"), &digest("cat")).await.unwrap(), None);
+
+    // Nothing is held against it, and a late outcome is fenced.
+    let late = ledger.settle(&ending(attempt, tripped(Reason::Cpu))).await.unwrap();
+    assert_eq!(late, Settled::Fenced);
+    assert!(entry(ledger, "cat").await.is_none());
+    let _ = start(ledger, &claim("cat")).await;
+}
+
+/// A rendition that was stored.
+pub fn rendition() -> Stored {
+    Stored {
         name: "thumb".to_owned(),
         store: "renditions".to_owned(),
         key: "ab/cd".to_owned(),
@@ -62,7 +79,13 @@ pub async fn renditions_hold_within_a_build(world: &dyn World) {
         sha256: Digest::of(b"rendition"),
         quality: Some(80),
         frames: 1,
-    };
+    }
+}
+
+pub async fn renditions_hold_within_a_build(world: &dyn World) {
+    let ledger = world.ledger();
+    let attempt = start(ledger, &claim("cat")).await;
+    let stored = rendition();
     let mut end = ending(attempt, Outcome::Converted(Vec::new()));
     end.renditions = vec![stored.clone()];
     assert_eq!(settle(ledger, &end).await, Judgement::Clear);

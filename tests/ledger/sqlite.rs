@@ -2,7 +2,6 @@
 
 mod edited;
 mod file;
-mod pace;
 mod processes;
 mod together;
 

@@ -1,17 +1,19 @@
 //! A private RabbitMQ node: own name, cookie, ports and folder, nothing of the host's. Ends with its test process, however that ends.
 
+#[path = "../servers/private.rs"]
+mod private;
+
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::process::Command;
 use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use lazaret::broker::topology::Topology;
 use serde_json::{Value, json};
+
+use self::private::{Keeper, certificates, free_ports};
 
 /// Longest wait for a node: 6 s on a quiet machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -48,13 +50,6 @@ pub struct Node {
     keeper: Mutex<Keeper>,
 }
 
-/// The shell that keeps the node; see `keeper.sh`.
-struct Keeper {
-    process: Child,
-    orders: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
-}
-
 /// A virtual host of one test, with two users of its own.
 pub struct Vhost<'a> {
     /// Where it is.
@@ -88,7 +83,7 @@ impl Node {
         write(&folder, ".erlang.cookie", &format!("LAZARET{epmd}"));
         fs::set_permissions(folder.join(".erlang.cookie"), fs::Permissions::from_mode(0o400)).unwrap();
         let node = Self {
-            keeper: Mutex::new(Keeper::start(&folder, epmd, distribution)),
+            keeper: Mutex::new(keeper(&folder, epmd, distribution)),
             folder,
             amqp,
             amqps,
@@ -211,9 +206,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        let keeper = self.keeper.get_mut().unwrap();
-        drop(keeper.orders.take());
-        let _ = keeper.process.wait();
+        self.keeper.get_mut().unwrap().end();
     }
 }
 
@@ -254,44 +247,24 @@ impl Vhost<'_> {
     }
 }
 
-impl Keeper {
-    fn start(folder: &Path, epmd: u16, distribution: u16) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rabbit/keeper.sh");
-        let mut command = Command::new("setsid");
-        command.arg("sh").arg(script).arg(folder).current_dir(folder);
-        as_node(&mut command, folder, epmd);
-        command
-            .env("ERL_EPMD_ADDRESS", "127.0.0.1")
-            .env("RABBITMQ_DIST_PORT", distribution.to_string());
-        for (variable, name) in [
-            ("MNESIA_BASE", "mnesia"),
-            ("LOG_BASE", "log"),
-            ("ENABLED_PLUGINS_FILE", "plugins"),
-            ("CONF_ENV_FILE", "environment"),
-            ("CONFIG_FILE", "rabbitmq.conf"),
-            ("ADVANCED_CONFIG_FILE", "advanced.config"),
-            ("PID_FILE", "pid"),
-        ] {
-            command.env(format!("RABBITMQ_{variable}"), folder.join(name));
-        }
-        let log = fs::File::create(folder.join("keeper.log")).unwrap();
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
-        let mut process = command.spawn().unwrap();
-        Self {
-            orders: process.stdin.take(),
-            answers: BufReader::new(process.stdout.take().unwrap()),
-            process,
-        }
+fn keeper(folder: &Path, epmd: u16, distribution: u16) -> Keeper {
+    let mut command = Command::new("setsid");
+    as_node(&mut command, folder, epmd);
+    command
+        .env("ERL_EPMD_ADDRESS", "127.0.0.1")
+        .env("RABBITMQ_DIST_PORT", distribution.to_string());
+    for (variable, name) in [
+        ("MNESIA_BASE", "mnesia"),
+        ("LOG_BASE", "log"),
+        ("ENABLED_PLUGINS_FILE", "plugins"),
+        ("CONF_ENV_FILE", "environment"),
+        ("CONFIG_FILE", "rabbitmq.conf"),
+        ("ADVANCED_CONFIG_FILE", "advanced.config"),
+        ("PID_FILE", "pid"),
+    ] {
+        command.env(format!("RABBITMQ_{variable}"), folder.join(name));
     }
-
-    /// Gives an order and waits until it is carried out.
-    fn order(&mut self, order: &str) {
-        let orders = self.orders.as_mut().unwrap();
-        writeln!(orders, "{order}").unwrap();
-        let mut answer = String::new();
-        self.answers.read_line(&mut answer).unwrap();
-        assert!(answer.ends_with("ed\n"), "the keeper of the node said {answer:?}");
-    }
+    Keeper::start(command, "tests/rabbit/keeper.sh", folder)
 }
 
 /// An environment in which a node is found by its name, and nothing else of the host.
@@ -329,50 +302,6 @@ fn configuration(folder: &Path, [amqp, amqps, management, management_tls]: [u16;
         }
     }
     text
-}
-
-/// A CA, and a certificate for `localhost` and 127.0.0.1 that it signed.
-fn certificates(folder: &Path) {
-    let openssl = |arguments: &str| {
-        let output = Command::new("openssl")
-            .args(arguments.split(' '))
-            .current_dir(folder)
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "openssl: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    };
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -sha256";
-    write(
-        folder,
-        "server.ext",
-        "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n",
-    );
-    openssl(&format!(
-        "req -x509 {key} -days 2 -subj /CN=lazaret-test-ca -keyout ca.key -out ca.pem"
-    ));
-    openssl(&format!(
-        "req {key} -subj /CN=localhost -keyout server.key -out server.csr"
-    ));
-    openssl(
-        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile server.ext -out server.pem",
-    );
-}
-
-/// Ports that nobody listens on, below those that the kernel gives out by itself: a node that comes up again finds them free.
-fn free_ports<const N: usize>() -> [u16; N] {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = 20_000 + (std::process::id() % 1000) as u16 * 10;
-    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    std::array::from_fn(|_| {
-        std::iter::repeat_with(|| start + NEXT.fetch_add(1, Ordering::Relaxed))
-            .take(2000)
-            .find(free)
-            .unwrap()
-    })
 }
 
 fn write(folder: &Path, name: &str, text: &str) {

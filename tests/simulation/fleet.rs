@@ -41,6 +41,8 @@ pub struct Process {
     pub hands: Vec<Hand>,
     /// Endings that the ledger could not take.
     pub unsettled: Vec<Ending>,
+    /// Uploads whose claims were not answered.
+    pub doubtful: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -158,11 +160,11 @@ impl<L: Ledger> Fleet<L> {
                 hand,
                 committed,
             } => self.silence(world, worker, hand, committed)?,
-            Step::Unheard { worker, hand } => {
-                self.left.unheard -= 1;
-                self.claim(world, worker, hand);
-                self.interrupt(worker, hand);
-            }
+            Step::Unheard {
+                worker,
+                hand,
+                committed,
+            } => self.unheard(world, worker, hand, committed),
             Step::Drain { worker } => self.drain(worker),
             Step::Release { worker, hand } => self.land(world, worker, hand, Fate::Released)?,
             Step::SignOff { worker } => self.sign_off(world, worker),
@@ -197,6 +199,7 @@ impl<L: Ledger> Fleet<L> {
             lapsed: false,
             hands: Vec::new(),
             unsettled: Vec::new(),
+            doubtful: Vec::new(),
         });
     }
 
@@ -305,6 +308,10 @@ impl<L: Ledger> Fleet<L> {
         let fresh = self.fresh_token();
         let hand = self.process(worker).hands[index];
         let alone = hand.at == At::Alone;
+        let in_doubt = self.process(worker).doubtful.contains(&world.wish(hand.job).upload);
+        if in_doubt && !world.is(Mutation::DoubtIsIgnored) {
+            return self.wait(world, worker, index);
+        }
         let claim = Claim {
             job: hand.job,
             worker,
@@ -468,6 +475,7 @@ impl<L: Ledger> Fleet<L> {
         let process = self.process(worker);
         let hands = std::mem::take(&mut process.hands);
         process.unsettled.clear();
+        process.doubtful.clear();
         // One that has signed off left nothing behind that could be buried.
         if process.life == Life::SignedOff {
             self.workers.retain(|process| process.name != worker);
@@ -521,7 +529,7 @@ impl<L: Ledger> Fleet<L> {
         }
     }
 
-    /// The heartbeat: a lease, or a new one, and what could not be written before.
+    /// The heartbeat: a lease, or a new one, what could not be written before, and what was never heard of.
     fn beat(&mut self, world: &World, worker: Name) -> Result<(), Law> {
         let process = self.process(worker);
         process.lapsed = false;
@@ -530,7 +538,20 @@ impl<L: Ledger> Fleet<L> {
         for ending in unsettled {
             let _ = self.settle(world, &ending)?;
         }
+        self.release_unheard(world, worker);
         Ok(())
+    }
+
+    fn release_unheard(&mut self, world: &World, worker: Name) {
+        let process = self.process(worker);
+        let doubtful = std::mem::take(&mut process.doubtful);
+        let known =
+            |hand: &Hand, upload: u8| world.wish(hand.job).upload == upload && !world.is(Mutation::DoubtIsIgnored);
+        let flies = |upload: u8| process.flying().any(|hand| known(hand, upload));
+        let unknown: Vec<u8> = doubtful.into_iter().filter(|upload| !flies(*upload)).collect();
+        for upload in unknown {
+            self.ledger.disown(worker, upload);
+        }
     }
 
     /// The connection was lost: the message is delivered again, and whoever has it goes on.
@@ -562,6 +583,21 @@ impl<L: Ledger> Fleet<L> {
         }
         self.interrupt(worker, index);
         Ok(())
+    }
+
+    /// The ledger fails when an upload is claimed; the job comes again.
+    fn unheard(&mut self, world: &World, worker: Name, index: usize, committed: bool) {
+        self.left.unheard -= 1;
+        let upload = world.wish(self.process(worker).hands[index].job).upload;
+        if committed {
+            self.claim(world, worker, index);
+        }
+        self.interrupt(worker, index);
+        let doubtful = &mut self.process(worker).doubtful;
+        if !world.is(Mutation::UnheardIsForgotten) && !doubtful.contains(&upload) {
+            doubtful.push(upload);
+            doubtful.sort_unstable();
+        }
     }
 
     fn drain(&mut self, worker: Name) {
@@ -627,6 +663,10 @@ impl Process {
     }
 
     fn is_idle(&self) -> bool {
-        self.life == Life::Working && !self.lapsed && self.hands.is_empty() && self.unsettled.is_empty()
+        self.life == Life::Working
+            && !self.lapsed
+            && self.hands.is_empty()
+            && self.unsettled.is_empty()
+            && self.doubtful.is_empty()
     }
 }

@@ -1,5 +1,5 @@
 //! The ledger, reduced to what its transactions decide. Judgements and gates are the program's own rules; what is modelled is which
-//! rows a transaction reads and writes. [`twin`](super::twin) holds this model against the SQLite store, answer by answer.
+//! rows a transaction reads and writes. [`twin`](super::twin) holds this model against the real stores, answer by answer.
 
 use std::time::Duration;
 
@@ -108,6 +108,8 @@ pub trait Ledger {
     }
     fn arrival(&mut self, job: u8) -> Row;
     fn claim(&mut self, world: &World, claim: &Claim) -> Claimed;
+    /// Releases what runs of an upload for a worker that never heard of it.
+    fn disown(&mut self, worker: Name, upload: u8);
     fn settle(&mut self, world: &World, ending: &Ending) -> Settled;
     fn park(&mut self, world: &World, job: u8, tries: u8);
     /// Takes over a job that waits: the one that is wished for, or another one that waits as well.
@@ -363,6 +365,10 @@ impl Ledger for Model {
             self.runs.sort_unstable();
         }
         claimed
+    }
+
+    fn disown(&mut self, worker: Name, upload: u8) {
+        self.runs.retain(|run| (run.worker, run.upload) != (worker, upload));
     }
 
     fn settle(&mut self, world: &World, ending: &Ending) -> Settled {

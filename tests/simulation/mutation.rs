@@ -46,10 +46,14 @@ pub enum Mutation {
     KeptIsEndedUntold,
     /// Whoever has the ledger keep a job does not look whether it has ended meanwhile.
     KeptIsNotLookedAt,
+    /// An upload whose claim was not answered is not remembered.
+    UnheardIsForgotten,
+    /// An upload whose claim was not answered is claimed again, and what runs of it then is released all the same.
+    DoubtIsIgnored,
 }
 
 impl Mutation {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::CopiesRunToo,
         Self::ManySolos,
         Self::SoloBesideOthers,
@@ -70,6 +74,8 @@ impl Mutation {
         Self::EndedBeforePublished,
         Self::KeptIsEndedUntold,
         Self::KeptIsNotLookedAt,
+        Self::UnheardIsForgotten,
+        Self::DoubtIsIgnored,
     ];
 
     /// A world in which it does harm, and the law that it breaks there.
@@ -129,6 +135,12 @@ impl Mutation {
             }
             Self::BurialForgetsRuns => (disturbed(Faults { crashes: 1, ..none }), Law::AlwaysCanFinish),
             Self::EndingsAreForgotten => (disturbed(Faults { silences: 1, ..none }), Law::AlwaysCanFinish),
+            Self::UnheardIsForgotten => (disturbed(Faults { unheard: 1, ..none }), Law::AlwaysCanFinish),
+            // What runs is taken out of the ledger: nobody knows that it killed its worker.
+            Self::DoubtIsIgnored => {
+                let unheard = Faults { unheard: 1, ..none };
+                (World::of("one poison", &[Poison]).with(unheard), Law::ThreeLosses)
+            }
             Self::AcknowledgedBeforePublished => (disturbed(none), Law::NothingLost),
             Self::AcknowledgedBeforeKept | Self::EndedBeforePublished => (copies(), Law::NothingLost),
             Self::AcknowledgedBeforePutOff => (disturbed(Faults { mishaps: 1, ..none }), Law::NothingLost),

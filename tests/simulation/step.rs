@@ -39,8 +39,8 @@ pub enum Step {
     Mishap { worker: Name, hand: usize, fate: Fate },
     /// The ledger does not answer when an attempt is to be settled.
     Silence { worker: Name, hand: usize, committed: bool },
-    /// The ledger records an attempt, and does not answer.
-    Unheard { worker: Name, hand: usize },
+    /// The ledger does not answer a claim.
+    Unheard { worker: Name, hand: usize, committed: bool },
     /// A worker is told to stop.
     Drain { worker: Name },
 }
@@ -137,7 +137,7 @@ impl<L: Ledger> Fleet<L> {
             }
         }
         let signed_on = self.ledger.model().signed_on.contains(&worker);
-        if process.life != Life::SignedOff && (!signed_on || process.lapsed || !process.unsettled.is_empty()) {
+        if process.life != Life::SignedOff && (!signed_on || process.lapsed || process.owes()) {
             steps.push(Step::Beat { worker });
         }
         if process.life == Life::Draining && process.unsettled.is_empty() && process.flying().next().is_none() {
@@ -158,7 +158,8 @@ impl<L: Ledger> Fleet<L> {
             At::Claim => self.may_claim(world, process, hand),
             At::Alone => {
                 let empty = process.flying().next().is_none() || world.is(Mutation::SoloBesideOthers);
-                empty && (process.unsettled.is_empty() || world.is(Mutation::SoloBesideUnsettled))
+                let written = process.unsettled.is_empty() || world.is(Mutation::SoloBesideUnsettled);
+                empty && written && process.doubtful.is_empty()
             }
             _ => true,
         }
@@ -198,7 +199,12 @@ impl<L: Ledger> Fleet<L> {
                 steps.push(Step::Redeliver { worker, hand });
             }
             if left.unheard > 0 && held.at == At::Claim && self.would_run(world, process, held) {
-                steps.push(Step::Unheard { worker, hand });
+                let when = [false, true];
+                steps.extend(when.map(|committed| Step::Unheard {
+                    worker,
+                    hand,
+                    committed,
+                }));
             }
             if !matches!(held.at, At::Flying { .. }) {
                 continue;
@@ -222,6 +228,11 @@ impl<L: Ledger> Fleet<L> {
 }
 
 impl Process {
+    /// Whether it has something to tell the ledger.
+    fn owes(&self) -> bool {
+        !self.unsettled.is_empty() || !self.doubtful.is_empty()
+    }
+
     pub fn is_up(&self) -> bool {
         self.life != Life::Wreck
     }
@@ -258,8 +269,16 @@ impl fmt::Display for Step {
                     "! the ledger fails {when} it takes the ending of hand {hand} of w{worker}"
                 )
             }
-            Self::Unheard { worker, hand } => {
-                write!(f, "! w{worker} is not told what its claim for hand {hand} came to")
+            Self::Unheard {
+                worker,
+                hand,
+                committed,
+            } => {
+                let what = if *committed { "an attempt" } else { "nothing" };
+                write!(
+                    f,
+                    "! w{worker} is not told that its claim for hand {hand} came to {what}"
+                )
             }
             Self::Drain { worker } => write!(f, "! w{worker} is told to stop"),
         }

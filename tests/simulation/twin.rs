@@ -1,14 +1,17 @@
-//! The model and the real SQLite ledger, side by side: every transaction is made in both, and they must answer alike.
+//! The model and a real ledger, in SQLite or in PostgreSQL, side by side: every transaction is made in both, and they must answer alike.
 //!
 //! Times are the ledger's own: where the simulation says that a lease is over, its clock is set ahead, and all that live renew theirs.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::time::Duration;
 
 use lazaret::blame::Scope;
+use lazaret::config::PostgresConfig;
 use lazaret::digest::Digest;
+use lazaret::ledger::postgres::Postgres;
 use lazaret::ledger::sqlite::Sqlite;
-use lazaret::ledger::{self as real, Arrival, AttemptId, Epoch, KeptJob, LEASE, Ledger as _, Looks, WorkerId};
+use lazaret::ledger::{self as real, Arrival, AttemptId, Epoch, KeptJob, LEASE, Looks, WorkerId};
 use lazaret::quarantine::Gate;
 use lazaret::sandbox::outcome::Usage;
 use lazaret::verdict::Status;
@@ -18,6 +21,7 @@ use tokio::runtime::Runtime;
 use super::law::report;
 use super::ledger::{Claim, Claimed, Ending, Ledger, Living, Model, Name, Row, Settled, Token};
 use super::world::{World, recipe_key};
+use crate::postgres::Server;
 
 /// Longer than a job is set back whose upload is running.
 const A_WHILE: Duration = Duration::from_millis(2_100);
@@ -38,30 +42,50 @@ pub struct Twin<'a> {
 
 /// A real ledger.
 pub struct Store {
+    /// The same one by a clock that is ahead by so many milliseconds.
+    ahead: Box<dyn Fn(i64) -> Box<dyn real::Ledger>>,
     runtime: Runtime,
-    sqlite: Sqlite,
-    _folder: tempfile::TempDir,
+    /// What it lies in.
+    _place: Box<dyn Any>,
 }
 
 impl Store {
-    /// A fresh one: in memory where the host has a folder for that, for every commit is synced.
-    pub fn new() -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+    /// A fresh one in a file: in memory where the host has a folder for that, for every commit is synced.
+    pub fn sqlite() -> Self {
         let folder = tempfile::tempdir_in("/dev/shm")
             .or_else(|_| tempfile::tempdir())
             .unwrap();
-        let sqlite = runtime
-            .block_on(Sqlite::open(&folder.path().join("ledger.sqlite")))
-            .unwrap();
+        let runtime = runtime();
+        let opened = runtime.block_on(Sqlite::open(&folder.path().join("ledger.sqlite")));
+        let ledger = opened.unwrap();
         Self {
+            ahead: Box::new(move |offset_ms| Box::new(ledger.clone().with_clock_offset(offset_ms))),
             runtime,
-            sqlite,
-            _folder: folder,
+            _place: Box::new(folder),
         }
     }
+
+    /// A fresh one on a server of its own.
+    pub fn postgres() -> Self {
+        let (runtime, server) = (runtime(), Server::start(&[]));
+        let opened = runtime.block_on(async {
+            let address = server.database().await.address();
+            Postgres::open(&address, &PostgresConfig::default()).await
+        });
+        let ledger = opened.unwrap();
+        Self {
+            ahead: Box::new(move |offset_ms| Box::new(ledger.clone().with_clock_offset(offset_ms))),
+            runtime,
+            _place: Box::new(server),
+        }
+    }
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 impl<'a> Twin<'a> {
@@ -87,15 +111,12 @@ impl<'a> Twin<'a> {
     /// What the next world in the same ledger must not find.
     pub fn leave_nothing_behind(self) {
         for worker in self.names.values() {
-            self.wait(self.sqlite().sign_off(worker)).unwrap();
+            self.wait(self.real().sign_off(worker)).unwrap();
         }
     }
 
-    fn sqlite(&self) -> Sqlite {
-        self.store
-            .sqlite
-            .clone()
-            .with_clock_offset(self.ahead.as_millis() as i64)
+    fn real(&self) -> Box<dyn real::Ledger> {
+        (self.store.ahead)(self.ahead.as_millis() as i64)
     }
 
     fn wait<T>(&self, what: impl Future<Output = T>) -> T {
@@ -125,7 +146,7 @@ impl<'a> Twin<'a> {
     #[track_caller]
     fn entries_are_the_same(&mut self) {
         for upload in 0..self.model.entries.len() as u8 {
-            let dossier = self.wait(self.sqlite().dossier(&self.digest(upload))).unwrap();
+            let dossier = self.wait(self.real().dossier(&self.digest(upload))).unwrap();
             let real = dossier.map(|dossier| {
                 let entry = dossier.entry;
                 let only = entry.recipe.filter(|_| entry.scope == Scope::Recipe);
@@ -139,7 +160,7 @@ impl<'a> Twin<'a> {
 
     fn pass(&mut self, time: Duration, living: &[Living]) {
         self.ahead += time;
-        let ledger = self.sqlite();
+        let ledger = self.real();
         for Living { worker, jobs } in living {
             let id = self.id(*worker);
             let jobs: Vec<String> = jobs.iter().map(|job| self.job(*job)).collect();
@@ -151,7 +172,7 @@ impl<'a> Twin<'a> {
     }
 
     fn adopted(&mut self, worker: Name) -> Option<u8> {
-        let adopted = self.wait(self.sqlite().adopt(&self.id(worker), 1, &[])).unwrap();
+        let adopted = self.wait(self.real().adopt(&self.id(worker), 1, &[])).unwrap();
         let job = adopted.into_iter().next()?.job;
         let (_, job) = job.rsplit_once('-').unwrap();
         Some(job.parse().unwrap())
@@ -179,13 +200,13 @@ impl Ledger for Twin<'_> {
     fn start(&mut self, worker: Name) {
         self.started += 1;
         let id = WorkerId(format!("{}-w{}", self.seed, self.started));
-        self.wait(self.sqlite().sign_on(&id, "host", "build-1")).unwrap();
+        self.wait(self.real().sign_on(&id, "host", "build-1")).unwrap();
         self.names.insert(worker, id);
         self.model.sign_on(worker);
     }
 
     fn sign_on(&mut self, worker: Name) {
-        let (ledger, id) = (self.sqlite(), self.id(worker));
+        let (ledger, id) = (self.real(), self.id(worker));
         let known = self.wait(ledger.heartbeat(&id)).is_ok();
         let known = self.same("heartbeat", self.model.signed_on.contains(&worker), known);
         if !known {
@@ -195,12 +216,12 @@ impl Ledger for Twin<'_> {
     }
 
     fn sign_off(&mut self, world: &World, worker: Name) {
-        self.wait(self.sqlite().sign_off(&self.id(worker))).unwrap();
+        self.wait(self.real().sign_off(&self.id(worker))).unwrap();
         self.model.sign_off(world, worker);
     }
 
     fn bury(&mut self, world: &World, worker: Name) {
-        let lost = self.wait(self.sqlite().bury(&self.id(worker))).unwrap();
+        let lost = self.wait(self.real().bury(&self.id(worker))).unwrap();
         let runs = self.model.runs.iter().filter(|run| run.worker == worker).count();
         self.same("bury", runs, lost.len());
         self.model.bury(world, worker);
@@ -211,7 +232,7 @@ impl Ledger for Twin<'_> {
         // Those that are gone are buried in a step of their own.
         let others = self.names.iter().filter(|(name, _)| **name != worker);
         let others: Vec<WorkerId> = others.map(|(_, id)| id.clone()).collect();
-        let lost = self.wait(self.sqlite().bury_expired(&others)).unwrap();
+        let lost = self.wait(self.real().bury_expired(&others)).unwrap();
         let runs = self.model.runs.iter().filter(|run| run.worker == worker).count();
         self.same("bury by lease", runs, lost.len());
         self.model.bury(world, worker);
@@ -219,7 +240,7 @@ impl Ledger for Twin<'_> {
     }
 
     fn arrival(&mut self, job: u8) -> Row {
-        let real = self.wait(self.sqlite().arrival(&self.job(job))).unwrap();
+        let real = self.wait(self.real().arrival(&self.job(job))).unwrap();
         let model = self.model.row(job);
         let words = |row: Row| match row {
             Row::Nothing => "new".to_owned(),
@@ -251,7 +272,7 @@ impl Ledger for Twin<'_> {
             alone: claim.alone,
             most_in_flight: None,
         };
-        let ledger = self.sqlite();
+        let ledger = self.real();
         // Looking first, as the flow does, gives the same answer wherever nothing is to be recorded.
         let looked = self.wait(ledger.ask(&asked)).unwrap().as_ref().map(of_real);
         let model = self.model.look(world, claim);
@@ -267,6 +288,14 @@ impl Ledger for Twin<'_> {
         self.same("claim", model, real)
     }
 
+    fn disown(&mut self, worker: Name, upload: u8) {
+        let runs = &self.model.runs;
+        let runs = runs.iter().any(|run| (run.worker, run.upload) == (worker, upload));
+        let disowned = self.wait(self.real().disown(&self.id(worker), &self.digest(upload)));
+        self.same("disown", runs, disowned.unwrap().is_some());
+        self.model.disown(worker, upload);
+    }
+
     fn settle(&mut self, world: &World, ending: &Ending) -> Settled {
         let written = real::Ending {
             attempt: self.tokens[&ending.token],
@@ -279,7 +308,7 @@ impl Ledger for Twin<'_> {
             specimen: None,
             evidence: json!({}),
         };
-        let real = match self.wait(self.sqlite().settle(&written)).unwrap() {
+        let real = match self.wait(self.real().settle(&written)).unwrap() {
             real::Settled::Judged(judgement) => Settled::Judged(judgement),
             real::Settled::Fenced => Settled::Fenced,
         };
@@ -297,7 +326,7 @@ impl Ledger for Twin<'_> {
             tries: u32::from(tries),
         };
         let digest = self.digest(world.wish(job).upload);
-        self.wait(self.sqlite().park(&kept, Some(&digest), Duration::ZERO))
+        self.wait(self.real().park(&kept, Some(&digest), Duration::ZERO))
             .unwrap();
         self.model.park(world, job, tries);
     }
@@ -331,14 +360,14 @@ impl Ledger for Twin<'_> {
 
     fn end_unless_kept(&mut self, world: &World, job: u8, status: Status) -> Option<Status> {
         let told = report(&self.job(job), "w", status);
-        let real = self.wait(self.sqlite().end_unless_kept(&told)).unwrap();
+        let real = self.wait(self.real().end_unless_kept(&told)).unwrap();
         let model = self.model.end_unless_kept(world, job, status);
         self.same("end unless kept", model, real.map(|report| report.status))
     }
 
     fn end(&mut self, world: &World, job: u8, status: Status) -> Status {
         let told = report(&self.job(job), "w", status);
-        let real = self.wait(self.sqlite().end(&told)).unwrap().status;
+        let real = self.wait(self.real().end(&told)).unwrap().status;
         let model = self.model.end(world, job, status);
         self.same("end", model, real)
     }

@@ -1,5 +1,6 @@
 //! Long random runs: larger worlds than can be explored, each a seed.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -47,7 +48,7 @@ fn world_of(rng: &mut Rng) -> World {
             mishaps: rng.u8(..3),
             drains: rng.u8(..3),
             silences: rng.u8(..2),
-            unheard: 0,
+            unheard: rng.u8(..3),
         },
         ..World::of("random", &uploads)
     }
@@ -85,7 +86,7 @@ fn walk<L: Ledger>(world: &World, rng: &mut Rng, fleet: &mut Fleet<L>) -> usize 
     panic!("not done after {PATIENCE} undisturbed steps");
 }
 
-fn seeds(usual: u64, long: u64) -> std::ops::Range<u64> {
+fn seeds(usual: u64, long: u64) -> Range<u64> {
     if let Ok(seed) = std::env::var("LAZARET_SEED") {
         let seed = seed.parse().expect("LAZARET_SEED is a number");
         return seed..seed + 1;
@@ -105,15 +106,22 @@ impl Drop for Seed {
 }
 
 #[test]
-fn random_runs_beside_the_real_ledger() {
-    let store = Store::new();
+fn random_runs_beside_the_ledger_in_sqlite() {
+    random_runs_beside(&Store::sqlite(), seeds(400, 20_000));
+}
+
+#[test]
+fn random_runs_beside_the_ledger_in_postgresql() {
+    random_runs_beside(&Store::postgres(), seeds(100, 5_000));
+}
+
+fn random_runs_beside(store: &Store, seeds: Range<u64>) {
     let (mut steps, mut compared, mut ahead) = (0, 0, Duration::ZERO);
-    let seeds = seeds(400, 20_000);
     for seed in seeds.clone() {
         let said = Seed(seed);
         let mut rng = Rng::with_seed(seed);
         let world = world_of(&mut rng);
-        let mut fleet = Fleet::new(&world, Twin::new(&world, &store, seed, ahead));
+        let mut fleet = Fleet::new(&world, Twin::new(&world, store, seed, ahead));
         steps += walk(&world, &mut rng, &mut fleet);
         (ahead, compared) = (fleet.ledger.ahead(), compared + fleet.ledger.compared);
         fleet.ledger.leave_nothing_behind();

@@ -49,7 +49,7 @@ pub struct Faults {
     pub drains: u8,
     /// The ledger fails when an attempt is to be settled: before the commit, or after.
     pub silences: u8,
-    /// The ledger records an attempt, and its worker is not told.
+    /// A worker is not told what its claim came to: nothing, or a recorded attempt.
     pub unheard: u8,
 }
 

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -70,6 +70,8 @@ pub(super) struct Link {
     wanted: watch::Sender<Wanted>,
     /// Whether a connection stands.
     connected: watch::Sender<bool>,
+    /// Why none stands, where one was tried.
+    lost: std::sync::Mutex<Option<String>>,
     /// How many queues are consumed now.
     consumed: watch::Sender<usize>,
     incoming: Mutex<mpsc::UnboundedReceiver<Delivery>>,
@@ -104,6 +106,7 @@ impl Link {
             server,
             wanted: watch::channel(Wanted::default()).0,
             connected: watch::channel(false).0,
+            lost: std::sync::Mutex::default(),
             consumed: watch::channel(0).0,
             incoming: Mutex::new(incoming),
             sender,
@@ -116,6 +119,13 @@ impl Link {
     /// Waits until a connection stands, to a broker that is as it should be.
     pub(super) async fn reached(&self) {
         let _ = self.connected.subscribe().wait_for(|connected| *connected).await;
+    }
+
+    /// Why no connection stands; `None` where one does.
+    pub(super) fn why_not(&self) -> Option<String> {
+        let lost = || self.lost.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let tried = |why: Option<String>| why.unwrap_or_else(|| "not connected yet".to_owned());
+        (!*self.connected.borrow()).then(|| tried(lost()))
     }
 
     /// Waits until something is consumed.
@@ -204,6 +214,7 @@ impl Link {
                 pause = FIRST_PAUSE;
             }
             let Err(error) = ended;
+            *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.problem.clone());
             tracing::error!(%error, again_in_ms = pause.as_millis() as u64, "not consuming");
             // Not all workers at once.
             sleep(pause.mul_f64(0.5 + fastrand::f64())).await;

@@ -10,7 +10,7 @@ use crate::broker::spool;
 use crate::config::{Address, BrokerAddress, Config, ConfigError};
 use crate::job::STAGING;
 
-/// Looks at every store, the spool or the certificates for RabbitMQ, and the ledger's folder.
+/// Looks at every store, the spool or the certificates for RabbitMQ, and the folders of the ledger and its flights.
 ///
 /// # Errors
 /// Names the key and the path.
@@ -33,10 +33,12 @@ pub(super) fn look(config: &Config) -> Result<(), ConfigError> {
         }
         BrokerAddress::Amqp(_) => drop(Pem::read(&config.amqp)?),
     }
-    let beside = config.ledger.path().parent().unwrap_or(Path::new("/"));
-    wrong("ledger", beside, writable(beside))?;
-    let flights = beside.join("flights");
-    wrong("ledger", &flights, writable(&flights))
+    if let Some(file) = config.ledger.file() {
+        let beside = file.parent().unwrap_or(Path::new("/"));
+        wrong("ledger", beside, writable(beside))?;
+    }
+    let flights = config.flights();
+    wrong("worker.flights", &flights, writable(&flights))
 }
 
 fn wrong(key: &str, path: &Path, result: Result<(), String>) -> Result<(), ConfigError> {

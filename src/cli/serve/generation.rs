@@ -4,28 +4,56 @@ use std::sync::Arc;
 
 use super::super::place::{open_sources, prove, sandbox, sign_on};
 use super::super::{Failure, broker};
+use crate::admin::Admin;
 use crate::admission::Budget;
 use crate::broker::Broker;
 use crate::config::Config;
+use crate::notify::Supervisor;
 use crate::pipeline::{Sources, Worker};
 use crate::service::{Parts, Service};
+use crate::vitals::Vitals;
 
 pub(super) struct Generation {
     pub(super) config: Config,
     pub(super) broker: Arc<dyn Broker>,
+    admin: Arc<Admin>,
     worker: Arc<Worker>,
     service: Arc<Service>,
 }
 
 impl Generation {
-    /// Proves the sandbox, signs on and joins the broker; takes no job yet. A successor shares the memory budget of the one before:
-    /// what that one still uses is not there for both.
-    pub(super) async fn found(config: Config, budget: Option<Budget>) -> Result<Self, Failure> {
+    /// Listens before all else: whoever asks is told that it starts. Then it is proven, signed on and joined; no job is taken yet.
+    pub(super) async fn first(
+        config: Config,
+        supervisor: &Arc<Supervisor>,
+        vitals: Arc<Vitals>,
+    ) -> Result<Self, Failure> {
+        let admin = listen(&config, supervisor, &vitals)?;
+        Self::found(config, None, admin, vitals).await
+    }
+
+    /// The one that is to take over. It shares the memory budget of the one before: what that one still uses is not there for both.
+    pub(super) async fn successor(&self, config: Config, supervisor: &Arc<Supervisor>) -> Result<Self, Failure> {
+        let vitals = self.worker.vitals.successor();
+        let admin = match config.admin == self.config.admin {
+            true => Arc::clone(&self.admin),
+            false => listen(&config, supervisor, &self.worker.vitals)?,
+        };
+        Self::found(config, Some(self.budget()), admin, vitals).await
+    }
+
+    /// Proves the sandbox, signs on and joins the broker.
+    async fn found(
+        config: Config,
+        budget: Option<Budget>,
+        admin: Arc<Admin>,
+        vitals: Arc<Vitals>,
+    ) -> Result<Self, Failure> {
         let sources = open_sources(&config)?;
         let stores = sources.keys().cloned().collect();
         let sandbox = sandbox(&config, budget)?;
         prove(&sandbox, "not consuming").await?;
-        let worker = sign_on(&config, Sources::Stores(sources), sandbox).await?;
+        let worker = sign_on(&config, Sources::Stores(sources), sandbox, vitals).await?;
         let broker = broker::join(&config, &worker.id)?;
         let service = Service::new(Parts {
             worker: Arc::clone(&worker),
@@ -51,6 +79,7 @@ impl Generation {
         Ok(Self {
             config,
             broker,
+            admin,
             worker,
             service,
         })
@@ -58,6 +87,7 @@ impl Generation {
 
     /// Takes jobs until `stop`, then drains.
     pub(super) async fn run(&self, stop: impl Future<Output = ()>, stop_now: impl Future<Output = ()>) {
+        self.admin.show(&self.worker.vitals);
         self.service.run(stop, stop_now, self.config.worker.drain).await;
     }
 
@@ -72,4 +102,19 @@ impl Generation {
             tracing::warn!(%error, "not signed off; the lease will run out");
         }
     }
+}
+
+/// The listener of a configuration.
+fn listen(config: &Config, supervisor: &Arc<Supervisor>, vitals: &Arc<Vitals>) -> Result<Arc<Admin>, Failure> {
+    let admin = Admin::open(config.admin, Arc::clone(supervisor), Arc::clone(vitals)).map_err(|error| {
+        Failure::Other(format!(
+            "admin: {}: {error}; give each worker of a host an address of its own, or \"off\"",
+            config.admin
+        ))
+    })?;
+    match admin.address() {
+        Some(address) => tracing::info!(%address, "listening"),
+        None => tracing::info!("not listening: admin is off"),
+    }
+    Ok(Arc::new(admin))
 }

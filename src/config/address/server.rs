@@ -18,7 +18,7 @@ const GUEST: &str = "guest";
 /// What is encoded in a user's or vhost's name.
 const ENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 /// What is most often wrong with a URL that cannot be read.
-const HINT: &str =
+pub(super) const HINT: &str =
     "user, password and vhost must be percent-encoded: / is %2F, @ is %40, : is %3A, ? is %3F, # is %23, % is %25";
 
 /// Whether a connection is encrypted.
@@ -215,7 +215,7 @@ fn parse(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-fn host(url: &Url) -> Result<String, String> {
+pub(super) fn host(url: &Url) -> Result<String, String> {
     match url.host() {
         Some(Host::Domain("")) | None => Err("the URL names no host".to_owned()),
         Some(Host::Domain(name)) => decoded(name, "host"),
@@ -243,19 +243,19 @@ fn vhost(path: &str) -> Result<String, String> {
     }
 }
 
-fn decoded(text: &str, what: &str) -> Result<String, String> {
+pub(super) fn decoded(text: &str, what: &str) -> Result<String, String> {
     let decoded = percent_decode_str(text).decode_utf8();
     decoded
         .map(|text| text.into_owned())
         .map_err(|_| format!("the {what} is not UTF-8 once decoded"))
 }
 
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     utf8_percent_encode(text, &ENCODED).to_string()
 }
 
 /// An IPv6 address in brackets, as URLs want it.
-fn bracketed(host: &str) -> String {
+pub(super) fn bracketed(host: &str) -> String {
     match host.contains(':') {
         true => format!("[{host}]"),
         false => host.to_owned(),

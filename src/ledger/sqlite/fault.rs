@@ -1,39 +1,10 @@
-//! What goes wrong inside the store, and the sentence that an operator gets for it: the file, the problem, the remedy.
+//! What SQLite says when it fails, and the sentence that an operator gets for it: the file, the problem, the remedy.
 
 use std::path::Path;
 use std::time::Duration;
 
 use crate::ledger::LedgerError;
-
-/// A failure that does not know yet which file it happened to.
-#[derive(Debug)]
-pub(super) enum Fault {
-    /// The database said no.
-    Sql(sqlx::Error),
-    /// A row that no version of this program writes: somebody edited it.
-    Row {
-        table: &'static str,
-        key: String,
-        column: &'static str,
-        problem: String,
-    },
-    /// The caller's request makes no sense; the sentence says why.
-    Request(String),
-    /// An answer of the contract that is already in its words.
-    Answer(LedgerError),
-}
-
-impl From<sqlx::Error> for Fault {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Sql(error)
-    }
-}
-
-impl From<LedgerError> for Fault {
-    fn from(error: LedgerError) -> Self {
-        Self::Answer(error)
-    }
-}
+use crate::ledger::engine::Fault;
 
 /// The primary result codes of SQLite that have a remedy of their own (sqlite.org/rescode.html).
 mod code {
@@ -47,70 +18,48 @@ mod code {
     pub(super) const NOTADB: i32 = 26;
 }
 
-impl Fault {
-    /// The error for a statement of a ledger that is open. `patience` is how long a lock was waited for.
-    pub(super) fn failed(self, path: &Path, patience: Duration) -> LedgerError {
-        match self {
-            Self::Answer(answer) => answer,
-            other => LedgerError::Failed {
-                place: path.display().to_string(),
-                problem: other.problem(patience),
-            },
-        }
-    }
+/// The error for a statement of a ledger that is open. `patience` is how long a lock was waited for.
+pub(super) fn failed(fault: Fault, path: &Path, patience: Duration) -> LedgerError {
+    fault.failed(path.display().to_string(), |error| sentence(error, patience))
+}
 
-    /// The error while a ledger is opened: what a retry may cure is `Failed`, what somebody must mend is `Unusable`.
-    pub(super) fn unopened(self, path: &Path, patience: Duration) -> LedgerError {
-        match self.code() {
-            Some(code::BUSY | code::FULL | code::PROTOCOL) => self.failed(path, patience),
-            _ => match self {
-                Self::Answer(answer) => answer,
-                other => unusable(path, other.problem(patience)),
-            },
-        }
+/// The error while a ledger is opened: what a retry may cure is `Failed`, what somebody must mend is `Unusable`.
+pub(super) fn unopened(fault: Fault, path: &Path, patience: Duration) -> LedgerError {
+    match code(&fault) {
+        Some(code::BUSY | code::FULL | code::PROTOCOL) => failed(fault, path, patience),
+        _ => fault.unusable(path.display().to_string(), |error| sentence(error, patience)),
     }
+}
 
-    /// Whether somebody else holds a lock.
-    pub(super) fn is_busy(&self) -> bool {
-        self.code() == Some(code::BUSY)
+/// Whether somebody else holds a lock.
+pub(super) fn is_busy(fault: &Fault) -> bool {
+    code(fault) == Some(code::BUSY)
+}
+
+/// Whether SQLite finds the file inconsistent.
+pub(super) fn is_corrupt(fault: &Fault) -> bool {
+    code(fault) == Some(code::CORRUPT)
+}
+
+fn code(fault: &Fault) -> Option<i32> {
+    match fault {
+        Fault::Sql(error) => code_of(error),
+        _ => None,
     }
+}
 
-    /// Whether SQLite finds the file inconsistent.
-    pub(super) fn is_corrupt(&self) -> bool {
-        self.code() == Some(code::CORRUPT)
-    }
-
-    fn code(&self) -> Option<i32> {
-        match self {
-            // Tasks of this process queue behind one that waits for the lock.
-            Self::Sql(sqlx::Error::PoolTimedOut) => Some(code::BUSY),
-            Self::Sql(sqlx::Error::Database(error)) => error.code()?.parse().ok().map(|extended: i32| extended & 0xff),
-            _ => None,
-        }
-    }
-
-    fn problem(&self, patience: Duration) -> String {
-        match self {
-            Self::Row {
-                table,
-                key,
-                column,
-                problem,
-            } => {
-                format!(
-                    "table {table}, row {key}, column {column}: {problem}; somebody edited it: correct it, or restore a backup"
-                )
-            }
-            Self::Request(problem) => problem.clone(),
-            Self::Answer(answer) => answer.to_string(),
-            Self::Sql(error) => sentence(error, self.code(), patience),
-        }
+fn code_of(error: &sqlx::Error) -> Option<i32> {
+    match error {
+        // Tasks of this process queue behind one that waits for the lock.
+        sqlx::Error::PoolTimedOut => Some(code::BUSY),
+        sqlx::Error::Database(error) => error.code()?.parse().ok().map(|extended: i32| extended & 0xff),
+        _ => None,
     }
 }
 
 /// What the database said, with the remedy where there is one.
-fn sentence(error: &sqlx::Error, code: Option<i32>, patience: Duration) -> String {
-    let remedy = match code {
+fn sentence(error: &sqlx::Error, patience: Duration) -> String {
+    let remedy = match code_of(error) {
         Some(code::BUSY | code::PROTOCOL) => {
             let waited = humantime::format_duration(patience);
             return format!(

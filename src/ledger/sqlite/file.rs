@@ -9,10 +9,12 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Row};
 
-use super::fault::{Fault, unusable};
-use super::{Missing, Tuning};
+use super::fault::{self, unusable};
+use super::{Missing, Tuning, statements};
 use crate::clock::Stopwatch;
 use crate::ledger::LedgerError;
+use crate::ledger::engine::Fault;
+use crate::ledger::inventory::{Count, TABLES, Table};
 
 /// Marks a SQLite file as a ledger of ours: "LZRT".
 const APPLICATION: i32 = 0x4c5a_5254;
@@ -50,7 +52,7 @@ pub(super) async fn open(path: &Path, missing: Missing, tuning: &Tuning) -> Resu
     find(path, missing, tuning).await?;
     open_present(path, tuning)
         .await
-        .map_err(|fault| fault.unopened(path, tuning.busy_timeout))
+        .map_err(|fault| fault::unopened(fault, path, tuning.busy_timeout))
 }
 
 /// Sees to it that there is a file.
@@ -69,7 +71,7 @@ async fn open_present(path: &Path, tuning: &Tuning) -> Result<Pools, Fault> {
     match look(path).await {
         Ok(header) => header.acceptable(path)?,
         // A process that ended in the middle of a checkpoint leaves a file that is whole only together with its -wal.
-        Err(fault) if fault.is_corrupt() && wal(path).exists() => {}
+        Err(fault) if fault::is_corrupt(&fault) && wal(path).exists() => {}
         Err(fault) => return Err(fault),
     }
     let pools = connect(path, tuning).await?;
@@ -154,7 +156,7 @@ async fn write_ahead(connection: &mut SqliteConnection, patience: Duration) -> R
     let begun = Stopwatch::start();
     loop {
         match pragma::<String>(connection, "PRAGMA journal_mode = WAL").await {
-            Err(fault) if fault.is_busy() && begun.elapsed() < patience => {
+            Err(fault) if fault::is_busy(&fault) && begun.elapsed() < patience => {
                 tokio::time::sleep(Duration::from_millis(fastrand::u64(5..50))).await;
             }
             other => return other.map(|_| ()),
@@ -210,7 +212,7 @@ async fn create(path: &Path, tuning: &Tuning) -> Result<(), LedgerError> {
     let draft = draft.into_temp_path();
     fill(&draft, tuning)
         .await
-        .map_err(|fault| fault.unopened(path, tuning.busy_timeout))?;
+        .map_err(|fault| fault::unopened(fault, path, tuning.busy_timeout))?;
     match draft.persist_noclobber(path) {
         Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => return Err(cannot(error.error)),
         _ => {}
@@ -278,6 +280,28 @@ where
     Ok(sqlx::query(statement).fetch_one(connection).await?.try_get(0)?)
 }
 
+/// Schema, bytes and rows of every table.
+pub(super) async fn inventory(connection: &mut SqliteConnection) -> Result<(i64, u64, Vec<Table>), Fault> {
+    let schema = pragma(connection, "PRAGMA user_version").await?;
+    let pages: i64 = pragma(connection, "PRAGMA page_count").await?;
+    let size: i64 = pragma(connection, "PRAGMA page_size").await?;
+    let mut tables = Vec::with_capacity(TABLES.len());
+    for name in TABLES {
+        let statement = sqlx::AssertSqlSafe(statements::count(name));
+        let rows: i64 = sqlx::query(statement)
+            .fetch_one(&mut *connection)
+            .await?
+            .try_get("rows")?;
+        tables.push(Table {
+            name,
+            rows: rows.unsigned_abs(),
+            count: Count::Exact,
+            bytes: None,
+        });
+    }
+    Ok((schema, (pages * size).unsigned_abs(), tables))
+}
+
 /// The path as SQLite must see it: never `:memory:`, never a `file:` address.
 pub(super) fn absolute(path: &Path) -> Result<PathBuf, LedgerError> {
     std::path::absolute(path).map_err(|error| unusable(path, format!("is no path: {error}")))
@@ -329,7 +353,7 @@ mod tests {
         let mut page = std::fs::read(&busy).unwrap();
         page[100..].fill(0xff);
         std::fs::write(&left, page).unwrap();
-        assert!(look(&left).await.err().unwrap().is_corrupt());
+        assert!(fault::is_corrupt(&look(&left).await.err().unwrap()));
         let alone = open(&left, Missing::Refuse, &Tuning::default()).await;
         assert!(alone.err().unwrap().to_string().contains("is damaged"));
 

@@ -1,0 +1,178 @@
+//! Claims of this worker whose answers never came: a connection that was lost while the ledger committed, a server that was silent for too long.
+//! The ledger may have recorded an attempt that nobody runs, and which would block its upload for as long as this worker lives.
+//!
+//! Such a digest is in doubt until a heartbeat has had the ledger release what is recorded of it for this worker. Until then the worker claims it no more:
+//! what is recorded is then an attempt that it knows, or one that it never heard of.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::Worker;
+use crate::digest::Digest;
+use crate::ledger::{AttemptId, Claim, Claimed, LedgerError};
+
+/// What this worker has claimed.
+#[derive(Debug, Default)]
+pub(super) struct Claims(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// How many claims of a digest are on their way.
+    asked: HashMap<Digest, u32>,
+    /// Attempts that have not landed.
+    running: HashMap<AttemptId, Digest>,
+    doubtful: HashSet<Digest>,
+}
+
+/// A claim on its way. Dropped without an answer, it leaves its digest in doubt.
+struct Asked<'c> {
+    claims: &'c Claims,
+    digest: Digest,
+    answer: Answer,
+}
+
+/// What was heard of a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Nothing,
+    Runs(AttemptId),
+    RunsNot,
+}
+
+/// What to do about a digest in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+enum Doubt {
+    /// Another claim of it is on its way.
+    Later,
+    /// An attempt of it is known: it is the only one.
+    Gone,
+    /// Whatever the ledger has of it is to be released.
+    Release,
+}
+
+impl Worker {
+    /// Claims a digest. One in doubt counts as running.
+    pub(super) async fn claim(&self, claim: &Claim) -> Result<Claimed, LedgerError> {
+        let Some(mut asked) = self.claims.ask(claim.digest) else {
+            return Ok(Claimed::Busy);
+        };
+        let claimed = self.ledger.claim(claim).await?;
+        asked.answer = match &claimed {
+            Claimed::Run(attempt) => Answer::Runs(attempt.id),
+            _ => Answer::RunsNot,
+        };
+        Ok(claimed)
+    }
+
+    /// Has released what was recorded for this worker without its hearing of it.
+    pub(super) async fn release_unheard(&self) -> Result<(), LedgerError> {
+        for digest in self.claims.doubtful() {
+            match self.claims.doubt(&digest) {
+                Doubt::Later => continue,
+                Doubt::Gone => {}
+                Doubt::Release => {
+                    if let Some(attempt) = self.ledger.disown(&self.id, &digest).await? {
+                        tracing::warn!(%digest, attempt = attempt.0, "released an attempt whose claim was never answered");
+                    }
+                }
+            }
+            self.claims.lock().doubtful.remove(&digest);
+        }
+        Ok(())
+    }
+}
+
+impl Claims {
+    fn ask(&self, digest: Digest) -> Option<Asked<'_>> {
+        let mut known = self.lock();
+        if known.doubtful.contains(&digest) {
+            return None;
+        }
+        *known.asked.entry(digest).or_default() += 1;
+        Some(Asked {
+            claims: self,
+            digest,
+            answer: Answer::Nothing,
+        })
+    }
+
+    /// The attempt has ended, and the ledger knows.
+    pub(super) fn landed(&self, attempt: AttemptId) {
+        self.lock().running.remove(&attempt);
+    }
+
+    fn doubtful(&self) -> Vec<Digest> {
+        self.lock().doubtful.iter().copied().collect()
+    }
+
+    fn doubt(&self, digest: &Digest) -> Doubt {
+        let known = self.lock();
+        if known.asked.contains_key(digest) {
+            Doubt::Later
+        } else if known.running.values().any(|running| running == digest) {
+            Doubt::Gone
+        } else {
+            Doubt::Release
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        // Nothing that panics is done while it is held.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        let mut known = self.claims.lock();
+        match self.answer {
+            Answer::Nothing => {
+                known.doubtful.insert(self.digest);
+            }
+            Answer::Runs(attempt) => {
+                known.running.insert(attempt, self.digest);
+            }
+            Answer::RunsNot => {}
+        }
+        let left = known.asked.get(&self.digest).map_or(0, |asked| asked.saturating_sub(1));
+        match left {
+            0 => known.asked.remove(&self.digest),
+            _ => known.asked.insert(self.digest, left),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(asked: Option<Asked<'_>>, answer: Answer) {
+        let mut asked = asked.unwrap();
+        asked.answer = answer;
+    }
+
+    #[test]
+    fn what_was_never_answered_is_in_doubt_until_it_is_released() {
+        let (claims, cat) = (Claims::default(), Digest::of(b"cat"));
+        drop(claims.ask(cat));
+        assert_eq!((claims.doubtful(), claims.doubt(&cat)), (vec![cat], Doubt::Release));
+        assert!(claims.ask(cat).is_none(), "nothing is claimed that is in doubt");
+        answered(claims.ask(Digest::of(b"dog")), Answer::RunsNot);
+        claims.lock().doubtful.remove(&cat);
+        answered(claims.ask(cat), Answer::RunsNot);
+        assert!(claims.doubtful().is_empty());
+    }
+
+    #[test]
+    fn an_attempt_that_is_known_is_not_released() {
+        let (claims, cat) = (Claims::default(), Digest::of(b"cat"));
+        let (lost, other) = (claims.ask(cat), claims.ask(cat));
+        drop(lost);
+        assert_eq!(claims.doubt(&cat), Doubt::Later, "the other may be the one that runs");
+        answered(other, Answer::Runs(AttemptId(7)));
+        assert_eq!(claims.doubt(&cat), Doubt::Gone);
+        claims.landed(AttemptId(7));
+        assert_eq!(claims.doubt(&cat), Doubt::Release);
+    }
+}
