@@ -179,13 +179,12 @@ fn a_job_of_a_lost_host_is_done_by_another() {
     let lost = world.serve_with(&hosts[0], &SLOW);
     assert!(world.submit(&[&fixture(SLOW_FILE)]).status.success());
     world.wait_for_attempts_in("one", &lost, 1);
-    let _other = world.serve_with(&hosts[1], &SLOW);
     lost.kill();
+    let _other = world.serve_with(&hosts[1], &SLOW);
     wait_for("the result", || world.count("spool/results") == 1);
     assert_eq!(results(&world)[0]["data"]["status"], "converted");
-    let (config, list) = (world.config(), ["quarantine", "list", "--json", "--config"]);
-    let mut arguments = list.to_vec();
-    arguments.push(config.to_str().unwrap());
+    let config = world.config();
+    let arguments = ["quarantine", "--config", config.to_str().unwrap(), "list", "--json"];
     let output = world.command(&arguments).env_remove("LAZARET_STATE").output().unwrap();
     assert_eq!(
         lines(&output)[0]["state"],
