@@ -14,10 +14,15 @@ lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 
-# spawn: from spawn to READY. tax: what the sandbox costs beside the same code in this process. The fleet's are run by name, see ARCHITECTURE.md.
-bench: need
+# spawn: from spawn to READY. tax: what the sandbox costs beside the same code in this process. hostile: every fixture against its ceilings.
+# Then, with a private RabbitMQ, good jobs among hostile ones, repeats of what is quarantined, and more slots and larger photos. The fleet's
+# other scenarios are run by name: `cargo bench --bench fleet` lists them.
+bench: need need-tests
+	$(CARGO) bench --locked --bench spawn --bench tax --bench hostile --bench fleet --no-run
 	$(CARGO) bench --locked --bench spawn
 	$(CARGO) bench --locked --bench tax
+	$(CARGO) bench --locked --bench hostile
+	for scenario in goodput repeats scale; do $(CARGO) bench --locked --bench fleet -- $$scenario || exit 1; done
 
 # Photos beside sharp, libvips, ImageMagick, Pillow and oximg, which it fetches: DIR=folder of JPEGs, ROUNDS, WITH="--cases abc …".
 bench-photos: need

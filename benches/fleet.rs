@@ -52,7 +52,8 @@ repeats  [--seconds 10] [--rounds 2] [--prefetch 64]
 poison   [--innocents 20]                          an upload whose worker is killed each time, among innocents
 goodput  [--good 120] [--hostile 10,50,90] [--seconds 20]
                                                    good jobs alone, and among hostile ones: rate and waits
-scale    [--jobs 200] [--slots 1,2,4,8]            the same photos with more and more slots
+scale    [--jobs 200] [--slots 1,2,4,8] [--large 10] [--megapixels 1,4,12,24,48,99]
+                                                   the same photos with more and more slots, then larger and larger ones
 claims   [--workers 1,4] [--seconds 5] [--digests 100000]
                                                    SQLite and PostgreSQL: claims per second, size of what is remembered";
 

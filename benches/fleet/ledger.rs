@@ -47,6 +47,12 @@ impl Ledger {
         self.number(sql, tenants).await
     }
 
+    /// Most memory that an attempt of any tenant whose name begins so took, in bytes.
+    pub async fn peak_of_all(&self, tenants: &str) -> usize {
+        let sql = "SELECT coalesce(max(json_extract(usage, '$.peak_memory_bytes')), 0) FROM attempts WHERE tenant LIKE ?1 || '%'";
+        self.number(sql, tenants).await
+    }
+
     /// The worker that runs a digest now.
     pub async fn runs(&self, digest: &str) -> Option<String> {
         let sql = "SELECT worker FROM attempts WHERE digest = ?1 AND outcome = 'running'";

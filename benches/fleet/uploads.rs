@@ -4,7 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use jpeg_encoder::{ColorType, Encoder};
 use sha2::{Digest as _, Sha256};
+use zune_core::bytestream::ZCursor;
+use zune_jpeg::JpegDecoder;
 
 /// A photo of 512 × 512.
 pub const PHOTO: &str = "valid/photos/camera_grey.jpg";
@@ -44,6 +47,26 @@ pub fn hostile() -> &'static [Vec<u8>] {
 /// The same with a number behind it: another digest, the same work.
 pub fn variant(image: &[u8], number: usize) -> Vec<u8> {
     [image, format!("{number:08}").as_bytes()].concat()
+}
+
+/// A photo of about so many megapixels, 4 : 3, of the slow one side by side with itself: as much detail to a megapixel, whatever its size.
+pub fn photo_of(megapixels: usize) -> Vec<u8> {
+    let mut decoder = JpegDecoder::new(ZCursor::new(fixture(SLOW_PHOTO)));
+    let pixels = decoder.decode().unwrap();
+    let (wide, high) = decoder.dimensions().unwrap();
+    let height = ((megapixels * 750_000) as f64).sqrt() as usize;
+    let width = height * 4 / 3;
+    let mut all = Vec::with_capacity(width * height * 3);
+    for y in 0..height {
+        let row = pixels.chunks_exact(wide * 3).nth(y % high).unwrap();
+        all.extend(row.iter().cycle().take(width * 3));
+    }
+    let mut file = Vec::new();
+    let encoder = Encoder::new(&mut file, 90);
+    encoder
+        .encode(&all, width as u16, height as u16, ColorType::Rgb)
+        .unwrap();
+    file
 }
 
 /// SHA-256 in hexadecimal.

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use lazaret::broker::ReplyTo;
-use lazaret::broker::envelope::traceparent;
+use lazaret::broker::envelope::{REPLIES, traceparent};
 use lazaret::config::Config;
 use lazaret::job::{self, Job};
-use lazaret::sandbox::protocol::{FromChild, MAX_FROM_CHILD, Packet};
+use lazaret::sandbox::protocol::{MAX_FROM_CHILD, Packet};
 
 /// A message that is taken names things that a file name and a queue can bear; one that is not says why, briefly.
 pub fn job(bytes: &[u8]) -> bool {
@@ -45,7 +45,7 @@ pub fn packet(bytes: &[u8]) -> bool {
         }
         Packet::Malformed(what) => {
             assert!(what.len() < 2 * MAX_FROM_CHILD);
-            serde_json::from_slice::<FromChild>(bytes).is_err() || bytes.len() > MAX_FROM_CHILD
+            bytes.starts_with(b"{")
         }
     }
 }
@@ -75,7 +75,8 @@ pub fn headers(bytes: &[u8]) -> bool {
         assert!(trace == text && trace.len() == 55 && trace.is_ascii());
     }
     if let Some(reply) = ReplyTo::new(text, Some(text)) {
-        assert!(!reply.queue.is_empty());
+        let own = reply.queue.starts_with("lazaret.");
+        assert!(!reply.queue.is_empty() && (!own || reply.queue.starts_with(REPLIES)));
     }
     true
 }

@@ -16,7 +16,7 @@ fn rounds(target: Target) -> usize {
     }
 }
 
-/// Writes the input down before it is given, and takes it away when that came back.
+/// With `FUZZ_KEEP` set, each input is written down before it is given: for those that end the process.
 fn give(target: Target, name: &str, bytes: &[u8]) {
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz-{}", target.name()));
     if env::var_os("FUZZ_KEEP").is_some() {

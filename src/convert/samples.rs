@@ -94,9 +94,10 @@ pub(super) fn exif_block(orientation: u8) -> Vec<u8> {
 
 /// A Display P3 profile, the same at every call: no date of its making.
 pub(super) fn p3() -> Vec<u8> {
-    let mut profile = moxcms::ColorProfile::new_display_p3();
-    profile.creation_date_time = Default::default();
-    profile.encode().unwrap()
+    let mut profile = moxcms::ColorProfile::new_display_p3().encode().unwrap();
+    // Its date is the time of encoding: year and month, day and hour, minute and second.
+    profile[24..36].copy_from_slice(&[7, 0xea, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0]);
+    profile
 }
 
 /// A chunk of a PNG.

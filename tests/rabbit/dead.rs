@@ -182,7 +182,8 @@ fn a_job_with_a_verdict_stays_dead_and_what_the_broker_gave_up_goes_back() {
     );
     assert_eq!(table.lines().count(), 2, "{table}");
 
-    assert_eq!(dead(&world, &["requeue", "first"]).status.code(), Some(0));
+    let requeued = dead(&world, &["requeue", "first"]);
+    assert_eq!(requeued.status.code(), Some(0), "{}", stderr(&requeued));
     let _service = world.serve(&[]);
     // Copies of the second are answered each.
     let mut ended = BTreeSet::new();

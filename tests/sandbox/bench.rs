@@ -142,6 +142,18 @@ pub fn is_again() -> bool {
     std::env::var_os(AGAIN).is_some()
 }
 
+/// Begins a command that runs as a user without rights.
+pub const PLAIN_USER: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+/// A name space whose own limit is none: nothing can be made inside, as in a default container. `sh`'s own name follows.
+pub const NO_NAME_SPACES: [&str; 6] = [
+    "unshare",
+    "--map-current-user",
+    "--keep-caps",
+    "sh",
+    "-c",
+    "echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --ambient-caps=-all --inh-caps=-all \"$@\"",
+];
+
 /// The command that runs one test of this program again, in a process of its own, behind `prefix`.
 pub fn again<S: AsRef<OsStr>>(test: &str, prefix: &[S]) -> Command {
     let this = std::env::current_exe().unwrap();

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bytesize::ByteSize;
 use lazaret::admission::Budget;
@@ -33,6 +34,19 @@ fn fill(folder: &std::path::Path) -> File {
         while file.write_all(&block).is_ok() {}
     }
     file
+}
+
+/// Whether this process has a child by now.
+fn has_a_child() -> bool {
+    let mine = format!(" {} ", std::process::id());
+    // `PID (NAME) STATE PARENT …`
+    let parent_is_this = |stat: String| {
+        stat.rsplit_once(')')
+            .is_some_and(|(_, rest)| rest[2..].starts_with(&mine))
+    };
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut stats = processes.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
+    stats.any(parent_is_this)
 }
 
 #[tokio::test]
@@ -73,6 +87,9 @@ async fn a_full_staging_folder_is_nobodys_fault() {
         let all = bench.sandbox.budget.take(64 << 20, PATIENCE).await.unwrap();
         let upload = bench.upload(IMAGES[0].1);
         let take_away = async {
+            while !has_a_child() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
             let filling = fill(&bench.sandbox.staging);
             drop(all);
             filling

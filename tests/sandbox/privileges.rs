@@ -5,9 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::bench::{is_root, must_succeed, open_to_all, skip};
-
-const PLAIN_USER: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+use super::bench::{NO_NAME_SPACES, PLAIN_USER, is_root, must_succeed, open_to_all, skip};
 
 /// What `doctor` finds when it is started behind `prefix`.
 async fn doctor(prefix: &[&str], program: &Path, state: &Path) -> Vec<Value> {
@@ -68,18 +66,8 @@ async fn as_a_plain_user() {
 
 #[tokio::test]
 async fn where_name_spaces_are_refused() {
-    // A name space whose own limit is none: nothing can be made inside, as in a default container.
-    let refused = [
-        "unshare",
-        "--map-current-user",
-        "--keep-caps",
-        "sh",
-        "-c",
-        "echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --ambient-caps=-all --inh-caps=-all \"$@\"",
-        "sh",
-    ];
     let plain_user: &[&str] = if is_root() { &PLAIN_USER } else { &[] };
-    let prefix = [plain_user, &refused].concat();
+    let prefix = [plain_user, &NO_NAME_SPACES, &["sh"]].concat();
     if !possible(&prefix) {
         return skip("this host lets nobody make a name space that refuses others");
     }

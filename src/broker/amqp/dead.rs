@@ -1,8 +1,8 @@
-//! A round through `lazaret.dead`: each message is got and held; closing the channel gives back what was not dealt with.
+//! A round through `lazaret.dead`: each message is got and held; what was not dealt with is given back at the end, or when the channel is lost.
 
 use async_trait::async_trait;
 use lapin::message::Delivery as Incoming;
-use lapin::options::{BasicAckOptions, BasicGetOptions};
+use lapin::options::{BasicAckOptions, BasicGetOptions, BasicNackOptions};
 use lapin::types::ShortString;
 use lapin::{Acker, Channel};
 
@@ -84,6 +84,13 @@ impl DeadLetters for DeadQueue<'_> {
     }
 
     async fn end(self: Box<Self>) {
+        // Before the channel closes: the broker says that it is closed, and gives back what it held some time later. Whoever comes next,
+        // and does not find a message that was just listed, takes it for gone.
+        let held = BasicNackOptions {
+            multiple: true,
+            requeue: true,
+        };
+        let _ = self.server.within(ANSWER, self.channel.basic_nack(0, held)).await;
         let close = self.channel.close(200, "done".into());
         // A channel that does not close goes with its connection.
         let _ = self.server.within(ANSWER, close).await;

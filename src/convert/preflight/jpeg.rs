@@ -1,5 +1,7 @@
 //! JPEG: markers, scans, and the cost of coefficients.
 
+use memchr::memchr;
+
 use super::bytes::Bytes;
 use super::{Ending, Headers, Traits, at_most, corrupt, exif, unsupported};
 use crate::convert::colour::{Colours, ICC_SEGMENT, Kind, Told};
@@ -78,7 +80,7 @@ pub(super) fn read(upload: &[u8], limits: &Limits) -> Result<Headers, Refusal> {
 /// The next marker and the place after it. Between segments `FF 00` does not separate, in entropy-coded data it is a byte.
 fn next_marker(upload: &[u8], mut at: usize, in_scan: bool) -> Option<(u8, usize)> {
     loop {
-        at += upload.get(at..)?.iter().position(|&byte| byte == 0xff)? + 1;
+        at += memchr(0xff, upload.get(at..)?)? + 1;
         let fill = |byte: &u8| *byte == 0xff || (!in_scan && *byte == 0);
         at += upload.get(at..)?.iter().take_while(|byte| fill(byte)).count();
         let marker = *upload.get(at)?;

@@ -4,7 +4,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use super::row::Tried;
-use crate::sandbox::bench::{PROGRAM, again, is_root, must_succeed, open_to_all};
+use crate::sandbox::bench::{NO_NAME_SPACES, PLAIN_USER, PROGRAM, again, is_root, must_succeed, open_to_all};
 
 /// Begins a line that tells of one drill.
 const TOLD: &str = "escape: ";
@@ -16,17 +16,6 @@ const CARELESS: [&str; 4] = [
     "exec 7</etc/passwd; ulimit -Ss 131072 2>/dev/null; exec \"$@\"",
     "sh",
 ];
-const PLAIN_USER: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
-/// A name space whose own limit is none: nothing can be made inside, as in a default container.
-const NO_NAME_SPACES: [&str; 6] = [
-    "unshare",
-    "--map-current-user",
-    "--keep-caps",
-    "sh",
-    "-c",
-    "echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --ambient-caps=-all --inh-caps=-all \"$@\"",
-];
-
 /// Who runs the supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
