@@ -99,6 +99,7 @@ impl Converter {
                     program: PathBuf::from(env!("CARGO_BIN_EXE_lazaret")),
                     policy: Policy::default(),
                     limits: Limits::default(),
+                    times: 1,
                     staging: folder.path().to_owned(),
                     budget: Budget::new(2 << 30, 0),
                 }),

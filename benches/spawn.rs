@@ -23,6 +23,7 @@ async fn main() {
         program: PathBuf::from(env!("CARGO_BIN_EXE_lazaret")),
         policy,
         limits: Limits::default(),
+        times: 1,
         staging: folder.path().to_owned(),
         budget: Budget::new(1 << 30, 0),
     };
