@@ -22,6 +22,7 @@ use crate::config::AdminAddress;
 use crate::desk::{Desk, Proxied};
 use crate::ledger::Ledger;
 use crate::notify::Supervisor;
+use crate::specimens::Specimens;
 use crate::vitals::Vitals;
 
 /// How often the supervisor is told where something has changed.
@@ -55,6 +56,8 @@ pub(crate) struct Shown(Mutex<(Arc<Vitals>, Option<Work>)>);
 pub struct Work {
     /// The fleet's memory.
     pub ledger: Arc<dyn Ledger>,
+    /// The bytes of what was held.
+    pub specimens: Arc<Specimens>,
 }
 
 impl std::fmt::Debug for Work {

@@ -9,6 +9,8 @@
 )]
 
 mod account;
+mod audit;
+mod bulk;
 mod entrance;
 mod entry;
 mod form;
@@ -17,6 +19,8 @@ mod overview;
 mod quarantine;
 mod secret;
 mod session;
+mod specimen;
+mod tenants;
 mod throttle;
 mod visitor;
 
@@ -69,6 +73,7 @@ pub(crate) struct Desk {
     sessions: Mutex<Sessions>,
     throttle: Mutex<Throttle>,
     hashing: Semaphore,
+    runs: Mutex<bulk::Runs>,
 }
 
 /// Whether a proxy with TLS stands before the listener.
@@ -93,6 +98,7 @@ impl Desk {
             sessions: Mutex::default(),
             throttle: Mutex::default(),
             hashing: Semaphore::new(HASHED_AT_ONCE),
+            runs: Mutex::default(),
         })
     }
 
@@ -139,9 +145,18 @@ pub(crate) fn router(desk: &Arc<Desk>) -> Router {
         .route("/", get(overview::page))
         .route("/login", get(entrance::page).post(entrance::log_in))
         .route("/logout", axum::routing::post(entrance::log_out))
-        .route("/quarantine", get(quarantine::page))
+        .route("/quarantine", get(quarantine::page).post(bulk::begin))
+        .route("/bulk/{number}", get(bulk::page))
         .route("/quarantine/{digest}", get(entry::page))
+        .route("/quarantine/{digest}/specimen", get(specimen::download))
+        .route("/quarantine/{digest}/erase", axum::routing::post(specimen::erase))
         .route("/quarantine/{digest}/{action}", axum::routing::post(entry::decide))
+        .route("/tenants", get(tenants::list))
+        .route("/tenants/{tenant}", get(tenants::page))
+        .route("/tenants/{tenant}/purge", get(tenants::preview).post(tenants::purge))
+        .route("/tenants/{tenant}/{action}", axum::routing::post(tenants::decide))
+        .route("/audit", get(audit::page))
+        .route("/audit/export", get(audit::export))
         .route("/style.css", get(style))
         .fallback(frame::nothing_here)
         .layer(DefaultBodyLimit::max(FORM))

@@ -14,6 +14,7 @@ mod listing;
 pub mod postgres;
 pub mod sqlite;
 mod tenancy;
+mod trail;
 
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ pub use copy::{Copied, copy};
 pub use inventory::{Count, Inventory, TABLES, Table};
 pub use listing::{COUNTED, LOOKED_AT, Listing, Mark, Page, Sender, Unreviewed, WorkerRecord};
 pub use tenancy::{MINUTES_KEPT, Revision, SIDELINE_LEASE, TenantAction, TenantAuditRecord, TenantSummary};
+pub use trail::{Place, Trail, TrailListing, TrailPage, TrailRecord};
 
 /// How long a worker is believed alive after its last heartbeat.
 pub const LEASE: Duration = Duration::from_secs(30);
@@ -557,6 +559,8 @@ pub trait Ledger: Send + Sync {
     async fn entries(&self, filter: &Filter) -> Result<Vec<Entry>, LedgerError>;
     /// A page of the operators' list.
     async fn page(&self, listing: &Listing) -> Result<Page, LedgerError>;
+    /// A page of the audit trail of all uploads, or of all tenants.
+    async fn trail(&self, listing: &TrailListing) -> Result<TrailPage, LedgerError>;
     /// What waits for an operator.
     async fn unreviewed(&self) -> Result<Unreviewed, LedgerError>;
     /// Workers that signed on and not off, by host; at most 200.

@@ -50,6 +50,8 @@ pub enum Action {
     Allow,
     /// Say something about it. Nothing else changes.
     Note,
+    /// Delete the bytes that were kept of it. Nothing else changes.
+    Erase,
     /// Time is over.
     Expire,
 }
@@ -65,6 +67,7 @@ impl Action {
             Self::Confirm => "confirm",
             Self::Allow => "allow",
             Self::Note => "note",
+            Self::Erase => "erase",
             Self::Expire => "expire",
         }
     }
@@ -106,7 +109,7 @@ impl State {
             (Action::Raise, _) => Some(Released),
             (Action::Confirm, Suspected | Quarantined | Released | Expired) => Some(Confirmed),
             (Action::Allow, state) if state != Allowed => Some(Allowed),
-            (Action::Note, state) => Some(state),
+            (Action::Note | Action::Erase, state) => Some(state),
             (Action::Expire, Suspected | Quarantined) => Some(Expired),
             _ => None,
         }

@@ -9,6 +9,7 @@ pub mod probation;
 #[cfg(test)]
 mod simulation;
 pub mod window;
+mod words;
 
 use std::time::Duration;
 

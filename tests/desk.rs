@@ -16,6 +16,7 @@ mod desk {
     mod hostile;
     mod many;
     mod quarantine;
+    mod tenants;
     #[path = "../cli/world.rs"]
     mod world;
 }

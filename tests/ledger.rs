@@ -99,6 +99,8 @@ mod ledger {
                 tidying_expires_what_is_due,
                 lists_are_filtered,
                 pages_follow_each_other_whatever_they_are_filtered_by,
+                the_trail_goes_back_in_time_page_by_page,
+                bytes_that_are_erased_are_not_said_to_be_there,
                 a_page_looks_so_far_and_the_next_one_goes_on,
                 of_two_who_decide_at_once_one_is_too_late,
                 a_note_changes_nothing_else,

@@ -49,7 +49,7 @@ const WAYS: [(&str, Way); 6] = [
 pub async fn run(options: &Options) -> usize {
     let lasts = Duration::from_secs(options.get("seconds", 10));
     let prefetch: usize = options.get("prefetch", 64);
-    let rounds: usize = options.get("rounds", 2);
+    let rounds: usize = options.get("rounds", 3);
     let only: String = options.get("only", String::new());
     let mut sums = [0.0; WAYS.len()];
     let mut published = 0;

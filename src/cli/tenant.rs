@@ -15,7 +15,7 @@ use crate::broker::amqp::Client;
 use crate::config::{BrokerAddress, Config};
 use crate::job::check_name;
 use crate::ledger::{Ledger, TenantAction, TenantSummary};
-use crate::tenants::{Block, Over, SomeLimits, Standing, Use};
+use crate::tenants::{Block, Over, SomeLimits};
 
 /// Review tenants: list, show, limit, block, purge.
 #[derive(Debug, Args)]
@@ -224,16 +224,7 @@ impl Desk<'_> {
     async fn summary(&self, tenant: &str) -> Result<TenantSummary, Failure> {
         let list = self.ledger.tenant_list().await.map_err(Failure::other)?;
         let known = list.into_iter().find(|summary| summary.tenant == tenant);
-        Ok(known.unwrap_or_else(|| TenantSummary {
-            tenant: tenant.to_owned(),
-            standing: Standing::default(),
-            sideline: None,
-            waiting: 0,
-            running: 0,
-            minute: Use::default(),
-            day: Use::default(),
-            convictions: 0,
-        }))
+        Ok(known.unwrap_or_else(|| TenantSummary::quiet(tenant)))
     }
 }
 

@@ -12,15 +12,12 @@ use serde_json::Value;
 use super::account::Role;
 use super::form::Form;
 use super::quarantine::moment;
-use super::visitor::Visitor;
+use super::visitor::{Visitor, WHY};
 use super::{Desk, frame};
 use crate::digest::Digest;
 use crate::format::Format;
-use crate::ledger::{Acted, Dossier, Entry, LedgerError, Operator, Seen};
+use crate::ledger::{Acted, Dossier, Entry, LedgerError, Seen};
 use crate::quarantine::Action;
-
-/// Longest reason that an operator may give, in characters.
-const WHY: usize = 500;
 
 /// What an operator may do, with the word of its button and what comes of it.
 const ACTIONS: [(Action, &str, &str); 5] = [
@@ -58,18 +55,10 @@ pub(super) async fn decide(
     Path((digest, action)): Path<(String, String)>,
     form: Form,
 ) -> Result<Response, Response> {
-    visitor.sent(&form)?;
-    if visitor.role < Role::Operator {
-        return Err(frame::plain(StatusCode::FORBIDDEN, "Viewers look; operators decide."));
-    }
+    let operator = visitor.decides(&form)?;
     let action = ACTIONS.iter().find(|(known, ..)| known.word() == action);
     let (action, ..) = action.ok_or_else(|| frame::plain(StatusCode::NOT_FOUND, "There is no such action."))?;
-    let why = form.field("why");
-    if why.chars().count() > WHY || why.contains('\0') {
-        let problem = format!("The reason has more than {WHY} characters, or one that is none.");
-        return Err(frame::plain(StatusCode::BAD_REQUEST, &problem));
-    }
-    if *action == Action::Note && why.trim().is_empty() {
+    if *action == Action::Note && operator.why.trim().is_empty() {
         return Err(frame::plain(StatusCode::BAD_REQUEST, "A note has words."));
     }
     let digest = known(&digest)?;
@@ -77,10 +66,6 @@ pub(super) async fn decide(
         let words = "This form is not one of the entry's page. Open that again and send it from there.";
         frame::plain(StatusCode::BAD_REQUEST, words)
     })?;
-    let operator = Operator {
-        who: visitor.who.clone(),
-        why: why.to_owned(),
-    };
     let acted = desk.work()?.ledger.act_on(&seen, *action, &operator).await;
     let words = match acted {
         Ok(Acted::Done(_)) => {
@@ -96,13 +81,13 @@ pub(super) async fn decide(
 }
 
 /// What a decision is made on: the entry as it was when the page was shown.
-fn mark(entry: &Entry) -> String {
+pub(super) fn mark(entry: &Entry) -> String {
     let seen = Seen::of(entry);
     format!("{}-{}", seen.state.word(), seen.changed_ms)
 }
 
 /// Reads what [`mark`] wrote.
-fn seen(digest: Digest, text: &str) -> Option<Seen> {
+pub(super) fn seen(digest: Digest, text: &str) -> Option<Seen> {
     let (state, changed) = text.split_once('-')?;
     Some(Seen {
         digest,
@@ -111,13 +96,13 @@ fn seen(digest: Digest, text: &str) -> Option<Seen> {
     })
 }
 
-fn known(digest: &str) -> Result<Digest, Response> {
+pub(super) fn known(digest: &str) -> Result<Digest, Response> {
     digest
         .parse()
         .map_err(|_| frame::plain(StatusCode::NOT_FOUND, "There is no entry for that digest."))
 }
 
-async fn dossier(desk: &Desk, digest: &Digest) -> Result<Dossier, Response> {
+pub(super) async fn dossier(desk: &Desk, digest: &Digest) -> Result<Dossier, Response> {
     let found = desk.work()?.ledger.dossier(digest).await;
     found
         .map_err(|error| frame::failed(&error))?
@@ -133,6 +118,9 @@ fn shown(visitor: &Visitor, dossier: &Dossier, notice: Option<&str>) -> Response
         (identity(entry))
         @if visitor.role >= Role::Operator {
             (actions(visitor, entry))
+            @if entry.specimen.is_some() {
+                (specimen(visitor, entry))
+            }
         }
         (strikes(dossier))
         (senders(dossier))
@@ -200,6 +188,25 @@ fn actions(visitor: &Visitor, entry: &Entry) -> Markup {
                     button { (word) }
                     p { (comes) }
                 }
+            }
+        }
+    }
+}
+
+fn specimen(visitor: &Visitor, entry: &Entry) -> Markup {
+    html! {
+        section aria-labelledby="specimen" {
+            h2 #specimen { "Bytes" }
+            p {
+                a href={ "/quarantine/" (entry.digest) "/specimen" } { "Take a copy" }
+                ": a text file; " code { "sed '/^-/d' FILE | base64 -d" } " gives the bytes back."
+            }
+            form .decision method="post" action={ "/quarantine/" (entry.digest) "/erase" } {
+                input type="hidden" name="csrf" value=(visitor.csrf.shown());
+                label for="why-erase" { "Why" }
+                input #why-erase name="why" maxlength=(WHY);
+                button { "Delete the bytes" }
+                p { "What was seen of them stays. This cannot be taken back." }
             }
         }
     }

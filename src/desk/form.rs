@@ -11,19 +11,24 @@ use url::form_urlencoded;
 
 use super::{Desk, frame};
 
-/// Fields by name; of one that is sent twice, the first.
-pub(super) struct Form(BTreeMap<String, String>);
+/// Fields by name, each with all its values.
+pub(super) struct Form(BTreeMap<String, Vec<String>>);
 
 impl Form {
-    /// A field; empty where it was not sent.
+    /// A field; empty where it was not sent; of one that was sent twice, the first.
     pub(super) fn field(&self, name: &str) -> &str {
-        self.0.get(name).map_or("", String::as_str)
+        self.all(name).next().unwrap_or_default()
     }
 
-    fn of(body: &[u8]) -> Self {
-        let mut fields = BTreeMap::new();
+    /// All values of a field, such as boxes that were ticked.
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.get(name).into_iter().flatten().map(String::as_str)
+    }
+
+    pub(super) fn of(body: &[u8]) -> Self {
+        let mut fields: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (name, value) in form_urlencoded::parse(body) {
-            fields.entry(name.into_owned()).or_insert_with(|| value.into_owned());
+            fields.entry(name.into_owned()).or_default().push(value.into_owned());
         }
         Self(fields)
     }
@@ -72,6 +77,8 @@ mod tests {
             ("1", "<script> x", "")
         );
         assert_eq!(form.field("d"), "");
+        assert_eq!(form.all("a").collect::<Vec<_>>(), ["1", "2"]);
+        assert_eq!(form.all("d").count(), 0);
     }
 
     #[test]

@@ -8,7 +8,12 @@ use super::visitor::Visitor;
 use crate::ledger::LedgerError;
 
 /// Pages of the navigation.
-const PAGES: [(&str, &str); 2] = [("/", "Overview"), ("/quarantine", "Quarantine")];
+const PAGES: [(&str, &str); 4] = [
+    ("/", "Overview"),
+    ("/quarantine", "Quarantine"),
+    ("/tenants", "Tenants"),
+    ("/audit", "Audit"),
+];
 
 /// A page for somebody who is logged in.
 pub(super) fn page(visitor: &Visitor, path: &str, title: &str, content: &Markup) -> Response {

@@ -1,5 +1,6 @@
 //! The quarantine list: what is held, filtered and paged.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
@@ -9,8 +10,10 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use maud::{Markup, html};
 use url::form_urlencoded::{self, Serializer};
 
-use super::visitor::Visitor;
-use super::{Desk, frame};
+use super::account::Role;
+use super::entry::mark as mark_of;
+use super::visitor::{Visitor, WHY};
+use super::{Desk, bulk, frame};
 use crate::format::Format;
 use crate::ledger::{Entry, LOOKED_AT, Listing, Mark, Page, WorkerId};
 use crate::quarantine::State as Standing;
@@ -19,7 +22,7 @@ use crate::verdict::{Reason, Status};
 /// Entries of a page.
 const PAGE: u32 = 50;
 /// Longest filter, in characters.
-const LONGEST: usize = 200;
+pub(super) const LONGEST: usize = 200;
 /// A time in a filter, as browsers send it; UTC. Seconds may be missing.
 const TIMES: [&str; 2] = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"];
 /// States in the order in which they come to be.
@@ -33,21 +36,13 @@ const STATES: [Standing; 6] = [
 ];
 
 /// Reads a query. What makes no sense is said, and not guessed at.
-fn listing(query: &str) -> Result<Listing, String> {
+pub(super) fn listing(query: &str) -> Result<Listing, String> {
     let mut listing = Listing {
         most: PAGE,
         ..Listing::default()
     };
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        if value.chars().count() > LONGEST {
-            return Err(format!("{} is longer than {LONGEST} characters", shortened(&name)));
-        }
-        // PostgreSQL has no text with one.
-        if value.contains('\0') {
-            return Err(format!("{} has a character that nothing here has", shortened(&name)));
-        }
+    for (name, value) in fields(query)? {
         match (&*name, &*value) {
-            (_, "") => {}
             ("state", word) => listing.state = Some(known(STATES, Standing::word, "state", word)?),
             ("reason", word) => listing.reason = Some(known(Reason::ALL, Reason::word, "reason", word)?),
             ("format", word) => listing.format = Some(known(Format::ALL, Format::name, "format", word)?),
@@ -60,6 +55,25 @@ fn listing(query: &str) -> Result<Listing, String> {
         }
     }
     Ok(listing)
+}
+
+/// Name and value.
+type Field<'q> = (Cow<'q, str>, Cow<'q, str>);
+
+/// The fields of a query that say something, if each may be one.
+pub(super) fn fields(query: &str) -> Result<Vec<Field<'_>>, String> {
+    let said = form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| !value.is_empty());
+    let checked = said.map(|(name, value)| {
+        if value.chars().count() > LONGEST {
+            return Err(format!("{} is longer than {LONGEST} characters", shortened(&name)));
+        }
+        // PostgreSQL has no text with one.
+        if value.contains('\0') {
+            return Err(format!("{} has a character that nothing here has", shortened(&name)));
+        }
+        Ok((name, value))
+    });
+    checked.collect()
 }
 
 /// The same filter at another place of the list, as a path.
@@ -89,7 +103,7 @@ fn path(listing: &Listing, behind: Option<Mark>) -> String {
     }
 }
 
-fn known<T: Copy, const N: usize>(
+pub(super) fn known<T: Copy, const N: usize>(
     all: [T; N],
     word_of: fn(T) -> &'static str,
     what: &str,
@@ -100,7 +114,7 @@ fn known<T: Copy, const N: usize>(
         .ok_or_else(|| format!("there is no {what} of that name"))
 }
 
-fn time(text: &str) -> Result<DateTime<Utc>, String> {
+pub(super) fn time(text: &str) -> Result<DateTime<Utc>, String> {
     let read = TIMES
         .iter()
         .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
@@ -110,7 +124,7 @@ fn time(text: &str) -> Result<DateTime<Utc>, String> {
         .ok_or_else(|| "a time is written as 2026-11-22T03:00, in UTC".to_owned())
 }
 
-fn written(time: DateTime<Utc>) -> String {
+pub(super) fn written(time: DateTime<Utc>) -> String {
     time.format("%Y-%m-%dT%H:%M").to_string()
 }
 
@@ -126,7 +140,7 @@ fn mark(text: &str) -> Result<Mark, String> {
     read().ok_or_else(|| "there is no such place in the list; begin at its first page".to_owned())
 }
 
-fn shortened(name: &str) -> String {
+pub(super) fn shortened(name: &str) -> String {
     name.chars().take(20).collect()
 }
 
@@ -140,18 +154,23 @@ pub(super) async fn page(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQue
         Err(response) => return response,
     };
     match work.ledger.page(&listing).await {
-        Ok(page) => frame::page(&visitor, "/quarantine", "Quarantine", &shown(&listing, &page)),
+        Ok(page) => frame::page(&visitor, "/quarantine", "Quarantine", &shown(&visitor, &listing, &page)),
         Err(error) => frame::failed(&error),
     }
 }
 
-fn shown(listing: &Listing, page: &Page) -> Markup {
+fn shown(visitor: &Visitor, listing: &Listing, page: &Page) -> Markup {
     html! {
         (filters(listing))
         @if page.entries.is_empty() {
             p { "Nothing here." }
+        } @else if visitor.role >= Role::Operator {
+            form method="post" action="/quarantine" {
+                (table(&page.entries, Ticked::Can))
+                (many(visitor, listing))
+            }
         } @else {
-            (table(&page.entries))
+            (table(&page.entries, Ticked::Cannot))
         }
         @if page.next.is_some() && page.entries.len() < PAGE as usize {
             p { "Of the entries that come next, " (LOOKED_AT) " were looked at. There are more." }
@@ -195,12 +214,46 @@ fn choice(label: &str, name: &str, words: impl Iterator<Item = &'static str>, ch
     }
 }
 
-fn table(entries: &[Entry]) -> Markup {
+/// Whether entries can be ticked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ticked {
+    Can,
+    Cannot,
+}
+
+/// One decision about many entries.
+fn many(visitor: &Visitor, listing: &Listing) -> Markup {
+    let filter = path(listing, None);
+    html! {
+        section .decision aria-labelledby="many" {
+            h2 #many { "Decide about many" }
+            input type="hidden" name="csrf" value=(visitor.csrf.shown());
+            input type="hidden" name="filter" value=(filter.split_once('?').map_or("", |(_, query)| query));
+            fieldset {
+                legend { "Which" }
+                label .tick { input type="radio" name="which" value="ticked" checked; " those that are ticked" }
+                label .tick { input type="radio" name="which" value="all"; " all that the filter shows, on every page" }
+            }
+            label for="action" { "What" }
+            select #action name="action" required {
+                option value="" { "choose" }
+                @for (action, word) in bulk::ACTIONS { option value=(action.word()) { (word) } }
+            }
+            label for="why" { "Why" }
+            input #why name="why" maxlength=(WHY);
+            button { "Decide" }
+            p { "Entries that have changed since this page was made are left alone." }
+        }
+    }
+}
+
+fn table(entries: &[Entry], ticked: Ticked) -> Markup {
     html! {
         section tabindex="0" aria-label="Entries" {
             table {
                 thead {
                     tr {
+                        @if ticked == Ticked::Can { th scope="col" { "tick" } }
                         @for column in ["upload", "state", "reason", "what was seen", "format", "tenant", "name", "strikes", "refused", "changed"] {
                             th scope="col" { (column) }
                         }
@@ -209,6 +262,9 @@ fn table(entries: &[Entry]) -> Markup {
                 tbody {
                     @for entry in entries {
                         tr {
+                            @if ticked == Ticked::Can {
+                                td { input .tick type="checkbox" name="entry" value={ (entry.digest) "." (mark_of(entry)) } aria-label={ "Tick " (entry.digest.short()) }; }
+                            }
                             th scope="row" { a href={ "/quarantine/" (entry.digest) } { code { (entry.digest.short()) } } }
                             td { (entry.state.word()) }
                             td { (entry.reason.word()) }

@@ -13,9 +13,12 @@ use super::account::Role;
 use super::form::Form;
 use super::secret::Secret;
 use super::{Desk, Proxied, frame};
+use crate::ledger::Operator;
 
 /// Name of the session's cookie.
 pub(super) const SESSION: &str = "lazaret_session";
+/// Longest reason that an operator may give, in characters.
+pub(super) const WHY: usize = 500;
 
 /// Somebody who is logged in.
 #[derive(Debug, Clone)]
@@ -30,6 +33,23 @@ pub(crate) struct Visitor {
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
 impl Visitor {
+    /// The operator who sent a form, with the reason in it.
+    pub(super) fn decides(&self, form: &Form) -> Result<Operator, Response> {
+        self.sent(form)?;
+        if self.role < Role::Operator {
+            return Err(frame::plain(StatusCode::FORBIDDEN, "Viewers look; operators decide."));
+        }
+        let why = form.field("why");
+        if why.chars().count() > WHY || why.contains('\0') {
+            let problem = format!("The reason has more than {WHY} characters, or one that is none.");
+            return Err(frame::plain(StatusCode::BAD_REQUEST, &problem));
+        }
+        Ok(Operator {
+            who: self.who.clone(),
+            why: why.to_owned(),
+        })
+    }
+
     /// Whether a form comes from a page of this session.
     pub(super) fn sent(&self, form: &Form) -> Result<(), Response> {
         match self.csrf.is(form.field("csrf")) {

@@ -18,6 +18,7 @@ mod sidelines;
 mod small;
 mod tenants;
 mod tidy;
+mod trail;
 mod usage;
 mod workers;
 
@@ -32,7 +33,7 @@ use super::engine::{Engine, Fault, Lock};
 use super::{
     Acted, Arrival, AttemptId, ByClaim, Claim, Claimed, Dossier, Ending, Entry, Filter, KeptJob, Ledger, LedgerError,
     Listing, Lost, Operator, Page, RefusalOf, Reopened, Revision, Seen, Settled, StrikeRecord, TenantAction,
-    TenantAuditRecord, TenantSummary, Unreviewed, WorkerId, WorkerRecord,
+    TenantAuditRecord, TenantSummary, TrailListing, TrailPage, Unreviewed, WorkerId, WorkerRecord,
 };
 use crate::digest::Digest;
 use crate::quarantine::Action;
@@ -351,6 +352,10 @@ impl<E: Engine> Ledger for Books<E> {
 
     async fn page(&self, listing: &Listing) -> Result<Page, LedgerError> {
         reading!(self, |session| listing::page(session, listing))
+    }
+
+    async fn trail(&self, listing: &TrailListing) -> Result<TrailPage, LedgerError> {
+        reading!(self, |session| trail::page(session, listing))
     }
 
     async fn unreviewed(&self) -> Result<Unreviewed, LedgerError> {

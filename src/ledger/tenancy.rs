@@ -127,6 +127,22 @@ pub struct TenantSummary {
     pub convictions: u64,
 }
 
+impl TenantSummary {
+    /// One of whom there is nothing to say.
+    pub fn quiet(tenant: &str) -> Self {
+        Self {
+            tenant: tenant.to_owned(),
+            standing: Standing::default(),
+            sideline: None,
+            waiting: 0,
+            running: 0,
+            minute: Use::default(),
+            day: Use::default(),
+            convictions: 0,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use super::world::*;
 const BOMB: &str = "hostile/cpu/tiff_wide_tiles.tiff";
 
 /// A desk with one entry, and its digest.
-fn with_an_entry() -> (Desk, String) {
+pub fn with_an_entry() -> (Desk, String) {
     let desk = Desk::new();
     assert_eq!(desk.world.submit(&["--wait", &fixture(BOMB)]).status.code(), Some(1));
     let entries = list(&desk);
@@ -351,4 +351,54 @@ fn what_files_and_tenants_brought_is_text() {
         "{page}"
     );
     assert_eq!(list(&desk).len(), 2, "{digest} is still there");
+}
+
+#[test]
+fn bytes_are_taken_wrapped_and_deleted_by_operators_alone() {
+    let (desk, digest) = with_an_entry();
+    let path = format!("/quarantine/{digest}/specimen");
+    let mut vera = desk.as_user("vera");
+    assert_eq!(vera.get(&path).status, 403);
+    let mut olga = desk.as_user("olga");
+    let copy = olga.get(&path);
+    assert_eq!(copy.status, 200);
+    for header in [
+        "content-disposition: attachment; filename=\"lazaret-specimen-",
+        "content-type: application/octet-stream",
+        "x-content-type-options: nosniff",
+    ] {
+        assert!(copy.head.contains(header), "{header}: {}", copy.head);
+    }
+    std::fs::write(desk.world.path("copy.txt"), &copy.body).unwrap();
+    let unwrap = format!("sed '/^-/d' {} | base64 -d", desk.world.path("copy.txt").display());
+    let output = std::process::Command::new("sh").args(["-c", &unwrap]).output().unwrap();
+    assert!(
+        output.stdout == std::fs::read(fixture(BOMB)).unwrap(),
+        "the bytes come back"
+    );
+
+    let page = olga.get(&format!("/quarantine/{digest}")).body;
+    assert!(page.contains("Delete the bytes"), "{page}");
+    assert_eq!(decide(&mut olga, &page, &digest, "erase", "a court order").status, 303);
+    assert_eq!(olga.get(&path).status, 404);
+    let dossier = desk.dossier(&digest);
+    assert_eq!(
+        (&dossier["entry"]["specimen"], &dossier["entry"]["state"]),
+        (&json!(null), &json!("quarantined"))
+    );
+    let page = olga.get(&format!("/quarantine/{digest}")).body;
+    assert!(
+        page.contains("a court order") && page.contains("<th scope=\"row\">bytes kept</th><td>no"),
+        "{page}"
+    );
+    assert_eq!(decide(&mut olga, &page, &digest, "erase", "again").status, 404);
+    let csrf = field(&vera.get("/quarantine").body, "csrf");
+    let fields = [("csrf", csrf.as_str()), ("why", "let me")];
+    assert_eq!(vera.post(&format!("/quarantine/{digest}/erase"), &fields).status, 403);
+    for path in [
+        format!("/quarantine/{}/specimen", "0".repeat(64)),
+        "/quarantine/x/specimen".to_owned(),
+    ] {
+        assert_eq!(olga.get(&path).status, 404);
+    }
 }

@@ -5,6 +5,7 @@ use lazaret::blame::{Judgement, Scope};
 use lazaret::format::Format;
 use lazaret::ledger::{
     Acted, Claimed, Dossier, Entry, Filter, Ledger, LedgerError, Listing, Looks, Operator, Page, Seen, StrikeRecord,
+    TenantAction, Trail, TrailListing,
 };
 use lazaret::quarantine::{Action, Gate, RAISED, State};
 use lazaret::verdict::Reason;
@@ -599,4 +600,110 @@ pub async fn what_waits_for_operators_is_told(world: &dyn World) {
     assert_eq!(names, [("w1", true), ("w2", true), ("w3", true)]);
     let later = world.later(HOUR).workers().await.unwrap();
     assert!(later.iter().all(|worker| !worker.alive));
+}
+
+/// What was done, on all pages of a trail, three to a page.
+async fn whole_trail(ledger: &dyn Ledger, mut listing: TrailListing) -> Vec<(String, String)> {
+    listing.most = 3;
+    let mut done = Vec::new();
+    loop {
+        let page = ledger.trail(&listing).await.unwrap();
+        assert!(page.records.len() <= 3);
+        done.extend(page.records.into_iter().map(|record| (record.about, record.action)));
+        match page.next {
+            Some(place) => {
+                assert!(listing.behind.is_none_or(|before| place < before), "it goes on");
+                listing.behind = Some(place);
+            }
+            None => return done,
+        }
+    }
+}
+
+pub async fn the_trail_goes_back_in_time_page_by_page(world: &dyn World) {
+    ten(world).await;
+    let begun = entry(world.ledger(), "1").await.unwrap().changed;
+    let last = world.later(HOUR * 6);
+    let all = whole_trail(&*last, TrailListing::default()).await;
+    assert_eq!(all.len(), 12);
+    let done: Vec<&str> = all.iter().map(|(_, action)| action.as_str()).collect();
+    assert_eq!(done[..3], ["release", "confirm", "convict"]);
+    assert_eq!(
+        (&all[0].0, &all[2].0, &all[11].0),
+        (
+            &digest("9").to_string(),
+            &digest("9").to_string(),
+            &digest("0").to_string()
+        )
+    );
+    let of = async |listing: TrailListing| whole_trail(&*last, listing).await.len();
+    let by = |who: &str, action: Option<&str>| TrailListing {
+        who: Some(who.to_owned()),
+        action: action.map(str::to_owned),
+        ..TrailListing::default()
+    };
+    assert_eq!((of(by("ann", None)).await, of(by("lazaret", None)).await), (2, 10));
+    assert_eq!(
+        (
+            of(by("ann", Some("release"))).await,
+            of(by("ann", Some("convict"))).await
+        ),
+        (1, 0)
+    );
+    // Two an hour, the first two at once.
+    let window = |since: Option<f64>, until: Option<f64>| {
+        let at = |hours: f64| begun + TimeDelta::seconds((hours * 3600.0) as i64);
+        TrailListing {
+            since: since.map(at),
+            until: until.map(at),
+            ..TrailListing::default()
+        }
+    };
+    assert_eq!(of(window(Some(1.5), None)).await, 8);
+    assert_eq!(of(window(None, Some(1.5))).await, 4);
+    assert_eq!(of(window(Some(1.5), Some(3.5))).await, 4);
+
+    let block = TenantAction::Block(lazaret::tenants::Block::Hold);
+    for action in [block, TenantAction::Unblock, TenantAction::Purge, TenantAction::Unlimit] {
+        last.tenant_act("acme", &action, &operator()).await.unwrap();
+    }
+    let tenants = TrailListing {
+        of: Trail::Tenants,
+        ..TrailListing::default()
+    };
+    let done = whole_trail(&*last, tenants).await;
+    let done: Vec<(&str, &str)> = done
+        .iter()
+        .map(|(about, action)| (about.as_str(), action.as_str()))
+        .collect();
+    assert_eq!(
+        done,
+        [
+            ("acme", "unlimit"),
+            ("acme", "purge"),
+            ("acme", "unblock"),
+            ("acme", "block")
+        ]
+    );
+}
+
+pub async fn bytes_that_are_erased_are_not_said_to_be_there(world: &dyn World) {
+    let ledger = world.ledger();
+    let attempt = start(ledger, &claim("x")).await;
+    let mut ending = ending(attempt, tripped(Reason::Cpu));
+    ending.specimen = Some("aa/bb".to_owned());
+    assert_eq!(settle(ledger, &ending).await, Judgement::Convict(Reason::Cpu));
+    let before = entry(ledger, "x").await.unwrap();
+    assert_eq!(before.specimen.as_deref(), Some("aa/bb"));
+    let after = ledger.act(&digest("x"), Action::Erase, &operator()).await.unwrap();
+    let expected = Entry {
+        specimen: None,
+        ..before
+    };
+    assert_eq!(
+        (&after, entry(ledger, "x").await.unwrap()),
+        (&expected, expected.clone())
+    );
+    let dossier = ledger.dossier(&digest("x")).await.unwrap().unwrap();
+    assert_eq!(dossier.audit.last().unwrap().action, "erase");
 }

@@ -92,6 +92,7 @@ impl Generation {
     pub(super) async fn run(&self, stop: impl Future<Output = ()>, stop_now: impl Future<Output = ()>) {
         let work = Work {
             ledger: Arc::clone(&self.worker.ledger),
+            specimens: Arc::clone(&self.worker.stores.specimens),
         };
         self.admin.show(&self.worker.vitals, work);
         self.service.run(stop, stop_now, self.config.worker.drain).await;

@@ -1,14 +1,11 @@
 //! Tenants for people.
 
-use std::fmt::Display;
-
 use bytesize::ByteSize;
-use chrono::DateTime;
 
 use super::super::{Failure, show};
 use crate::clock;
 use crate::ledger::{TenantAuditRecord, TenantSummary};
-use crate::tenants::{SomeLimits, Standing, Use};
+use crate::tenants::{Standing, Use};
 
 /// A table of tenants.
 pub(super) fn list(tenants: &[TenantSummary]) -> Result<(), Failure> {
@@ -67,36 +64,10 @@ pub(super) fn one(summary: &TenantSummary, audit: &[TenantAuditRecord]) {
 
 /// What was decided about a tenant, in one cell.
 pub(super) fn standing(standing: &Standing) -> String {
-    let on_probation = standing.probation_until_ms.filter(|until| *until > clock::unix_ms());
-    let said = [
-        standing.block.map(|block| format!("blocked ({})", show::word(&block))),
-        standing
-            .purged_before_ms
-            .map(|at| format!("purged before {}", moment(at))),
-        on_probation.map(|until| format!("on probation until {}", moment(until))),
-        limits(&standing.limits),
-    ];
-    match said.into_iter().flatten().collect::<Vec<_>>() {
+    match standing.told(clock::unix_ms()) {
         nothing if nothing.is_empty() => "–".to_owned(),
-        said => said.join(", "),
+        told => told,
     }
-}
-
-fn limits(limits: &SomeLimits) -> Option<String> {
-    let said = [
-        named("jobs/min", limits.jobs_per_minute),
-        named("CPU s/min", limits.cpu_seconds_per_minute),
-        named("bytes/day", limits.bytes_per_day),
-        named("in flight", limits.in_flight),
-        named("queued", limits.queued),
-        named("over", limits.over.map(|over| show::word(&over))),
-    ];
-    let said: Vec<String> = said.into_iter().flatten().collect();
-    (!said.is_empty()).then(|| said.join(", "))
-}
-
-fn named(name: &str, limit: Option<impl Display>) -> Option<String> {
-    limit.map(|limit| format!("{name} {limit}"))
 }
 
 fn used(used: &Use) -> String {
@@ -106,9 +77,4 @@ fn used(used: &Use) -> String {
 
 fn seconds(ms: u64) -> String {
     format!("{}.{:01} s", ms / 1000, ms % 1000 / 100)
-}
-
-fn moment(ms: u64) -> String {
-    let at = i64::try_from(ms).ok().and_then(DateTime::from_timestamp_millis);
-    at.map_or("ever".to_owned(), show::moment)
 }

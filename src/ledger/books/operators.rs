@@ -46,9 +46,11 @@ async fn apply(session: &mut Session, mut entry: Entry, action: Action, operator
     if action == Action::Add {
         entry = listed_by_hand(entry);
     }
-    // A note must not make an entry last longer.
-    if action != Action::Note {
-        entries::enter(&mut entry, after, session.now);
+    match action {
+        // Neither must make an entry last longer.
+        Action::Note => {}
+        Action::Erase => entry.specimen = None,
+        _ => entries::enter(&mut entry, after, session.now),
     }
     if action == Action::Raise {
         entry.raised = Some(RAISED);

@@ -11,7 +11,7 @@ use crate::digest::Digest;
 use crate::ledger::engine::{Cell, Fault, Row};
 use crate::ledger::{
     AttemptId, AttemptRecord, AuditRecord, Entry, Epoch, KeptJob, Known, Sender, StrikeRecord, TenantAuditRecord,
-    TenantSummary, WorkerId, WorkerRecord,
+    TenantSummary, TrailRecord, WorkerId, WorkerRecord,
 };
 use crate::quarantine::Gate;
 use crate::recipe::RecipeKey;
@@ -235,6 +235,20 @@ pub(super) fn audit_record(row: &Row) -> Result<AuditRecord, Fault> {
         why: cells.get("why")?,
         before: cells.word_or_none("old_state")?,
         after: cells.word("new_state")?,
+    })
+}
+
+pub(super) fn trail_record(row: &Row) -> Result<TrailRecord, Fault> {
+    let cells = Cells::of(row, "audit or tenant_audit", "id");
+    Ok(TrailRecord {
+        id: cells.get("id")?,
+        at: cells.time("at")?,
+        about: cells.get("about")?,
+        who: cells.get("who")?,
+        action: cells.get("action")?,
+        why: cells.get("why")?,
+        before: cells.get("before")?,
+        after: cells.get("after")?,
     })
 }
 

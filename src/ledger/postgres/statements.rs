@@ -150,6 +150,36 @@ macro_rules! page {
     };
 }
 
+/// A stretch of an audit trail: `$1` since, `$2` and `$3` behind which record, `$4` how many.
+macro_rules! past {
+    ($trail:literal) => {
+        concat!(
+            "(SELECT * FROM ",
+            $trail,
+            " WHERE at >= $1 AND (at, id) < ($2, $3) ORDER BY at DESC, id DESC LIMIT $4) AS past"
+        )
+    };
+}
+
+/// What a stretch has of who (`$5`) and action (`$6`), at most `$7`.
+macro_rules! trail {
+    ($trail:literal, $columns:literal) => {
+        concat!("SELECT id, at, who, action, why, ", $columns, " FROM ", past!($trail), "
+            WHERE ($5::text IS NULL OR who = $5) AND ($6::text IS NULL OR action = $6) ORDER BY at DESC, id DESC LIMIT $7")
+    };
+}
+
+/// The last record of a stretch, where it is full.
+macro_rules! end_of_trail {
+    ($trail:literal) => {
+        concat!(
+            "SELECT at, id FROM ",
+            past!($trail),
+            " ORDER BY at DESC, id DESC LIMIT 1 OFFSET $4 - 1"
+        )
+    };
+}
+
 /// The last entry of a stretch, where it is full.
 macro_rules! end {
     ($by:tt) => {
@@ -405,6 +435,10 @@ statements! {
     hot end_of_format = end!(format);
     hot page_of_worker = page!(worker);
     hot end_of_worker = end!(worker);
+    hot trail_of_uploads = trail!("audit", "encode(digest, 'hex') AS about, old_state AS before, new_state AS after");
+    hot end_of_uploads = end_of_trail!("audit");
+    hot trail_of_tenants = trail!("tenant_audit", "tenant AS about, old_standing AS before, new_standing AS after");
+    hot end_of_tenants = end_of_trail!("tenant_audit");
     /// Of the attempts that are kept.
     hot senders = "SELECT tenant, name, count(*) AS times, max(started) AS last FROM attempts WHERE digest = decode($1, 'hex')
         GROUP BY tenant, name ORDER BY times DESC, last DESC LIMIT 20";

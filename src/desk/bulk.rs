@@ -1,0 +1,230 @@
+//! One decision about many entries: those that were ticked, or all that a filter shows. It goes on in the background, entry by entry, while its page
+//! tells how far it is.
+//!
+//! Each entry is decided as the operator saw it: one that has changed since is left alone and counted. A run is in the memory of the worker
+//! that began it, and ends with it; what it has done is in the audit trail.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::{Markup, html};
+
+use super::entry::{known, seen};
+use super::form::Form;
+use super::quarantine::{listing, moment, shortened};
+use super::visitor::Visitor;
+use super::{Desk, frame, locked};
+use crate::clock;
+use crate::ledger::{Acted, Ledger, LedgerError, Listing, Operator, Seen};
+use crate::quarantine::Action;
+
+/// What may be decided about many at once, with its word on the page.
+pub(super) const ACTIONS: [(Action, &str); 4] = [
+    (Action::Confirm, "Confirm"),
+    (Action::Release, "Release"),
+    (Action::Allow, "Allow"),
+    (Action::Note, "Note"),
+];
+/// Entries that are read at once where a filter says which.
+const READ: u32 = 200;
+/// Runs that are remembered.
+const REMEMBERED: usize = 20;
+/// Runs that go on at once.
+const AT_ONCE: usize = 2;
+
+/// Runs of this worker, newest last.
+#[derive(Default)]
+pub(super) struct Runs {
+    last: u64,
+    runs: VecDeque<Arc<Run>>,
+}
+
+/// One run.
+struct Run {
+    number: u64,
+    action: Action,
+    operator: Operator,
+    begun: chrono::DateTime<chrono::Utc>,
+    done: AtomicU64,
+    /// Changed since the operator saw them, or the action makes no sense for them.
+    left: AtomicU64,
+    ended: OnceLock<Result<(), String>>,
+}
+
+/// What a run is about.
+enum Chosen {
+    Ticked(Vec<Seen>),
+    Filtered(Box<Listing>),
+}
+
+impl Runs {
+    fn begin(&mut self, action: Action, operator: Operator) -> Option<Arc<Run>> {
+        let running = self.runs.iter().filter(|run| run.ended.get().is_none()).count();
+        if running >= AT_ONCE {
+            return None;
+        }
+        self.last += 1;
+        let run = Arc::new(Run {
+            number: self.last,
+            action,
+            operator,
+            begun: chrono::DateTime::from(clock::system_time()),
+            done: AtomicU64::new(0),
+            left: AtomicU64::new(0),
+            ended: OnceLock::new(),
+        });
+        self.runs.push_back(Arc::clone(&run));
+        if self.runs.len() > REMEMBERED {
+            self.runs.pop_front();
+        }
+        Some(run)
+    }
+
+    fn find(&self, number: u64) -> Option<Arc<Run>> {
+        self.runs.iter().find(|run| run.number == number).map(Arc::clone)
+    }
+}
+
+/// Begins a run.
+pub(super) async fn begin(State(desk): State<Arc<Desk>>, visitor: Visitor, form: Form) -> Result<Response, Response> {
+    let operator = visitor.decides(&form)?;
+    let refuse = |problem: &str| frame::plain(StatusCode::BAD_REQUEST, problem);
+    let word = form.field("action");
+    let action = ACTIONS.iter().find(|(action, _)| action.word() == word);
+    let (action, _) = *action.ok_or_else(|| refuse("Choose what is to be done."))?;
+    if action == Action::Note && operator.why.trim().is_empty() {
+        return Err(refuse("A note has words."));
+    }
+    let chosen = chosen(&form).map_err(|problem| refuse(&problem))?;
+    let ledger = desk.work()?.ledger;
+    let run = runs(&desk).begin(action, operator).ok_or_else(|| {
+        let words = "Other decisions about many entries are going on. Wait until they have ended.";
+        frame::plain(StatusCode::TOO_MANY_REQUESTS, words)
+    })?;
+    let number = run.number;
+    tracing::info!(
+        who = visitor.who,
+        action = action.word(),
+        number,
+        "decides about many entries at the desk"
+    );
+    desk.runtime.spawn(async move {
+        let ended = run.go(&*ledger, chosen).await.map_err(|error| error.to_string());
+        tracing::info!(number, done = run.done(), left = run.left(), problem = ?ended.as_ref().err(), "has decided about many entries");
+        // Nobody else sets it.
+        let _ = run.ended.set(ended);
+    });
+    Ok(Redirect::to(&format!("/bulk/{number}")).into_response())
+}
+
+/// How far a run is.
+pub(super) async fn page(State(desk): State<Arc<Desk>>, visitor: Visitor, Path(number): Path<String>) -> Response {
+    let run = number.parse().ok().and_then(|number| runs(&desk).find(number));
+    match run {
+        Some(run) => frame::page(
+            &visitor,
+            "/quarantine",
+            &format!("Decision {}", run.number),
+            &run.shown(),
+        ),
+        None => frame::plain(
+            StatusCode::NOT_FOUND,
+            "This worker does not know of such a decision. What was done is in the audit trail.",
+        ),
+    }
+}
+
+fn runs(desk: &Desk) -> MutexGuard<'_, Runs> {
+    let runs: &Mutex<Runs> = &desk.runs;
+    locked(runs)
+}
+
+/// What a form is about: ticked entries, each with its mark, or all of a filter.
+fn chosen(form: &Form) -> Result<Chosen, String> {
+    if form.field("which") == "all" {
+        let mut listing = listing(form.field("filter"))?;
+        listing.behind = None;
+        listing.most = READ;
+        return Ok(Chosen::Filtered(Box::new(listing)));
+    }
+    let read = |text: &str| {
+        let (digest, mark) = text.split_once('.')?;
+        seen(known(digest).ok()?, mark)
+    };
+    let ticked: Option<Vec<Seen>> = form.all("entry").map(read).collect();
+    match ticked {
+        None => Err(format!("{} is no entry of a list", shortened(form.field("entry")))),
+        Some(ticked) if ticked.is_empty() => {
+            Err("Tick the entries that are meant, or choose all of the filter.".to_owned())
+        }
+        Some(ticked) => Ok(Chosen::Ticked(ticked)),
+    }
+}
+
+impl Run {
+    async fn go(&self, ledger: &dyn Ledger, chosen: Chosen) -> Result<(), LedgerError> {
+        match chosen {
+            Chosen::Ticked(ticked) => self.decide(ledger, &ticked).await,
+            Chosen::Filtered(mut listing) => {
+                // What is decided becomes the newest change: it is not to be found again.
+                listing.until = Some(listing.until.map_or(self.begun, |until| until.min(self.begun)));
+                loop {
+                    let page = ledger.page(&listing).await?;
+                    let found: Vec<Seen> = page.entries.iter().map(Seen::of).collect();
+                    self.decide(ledger, &found).await?;
+                    listing.behind = page.next;
+                    if page.next.is_none() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    async fn decide(&self, ledger: &dyn Ledger, entries: &[Seen]) -> Result<(), LedgerError> {
+        for seen in entries {
+            let count = match ledger.act_on(seen, self.action, &self.operator).await {
+                Ok(Acted::Done(_)) => &self.done,
+                Ok(Acted::TooLate(_)) | Err(LedgerError::WrongState { .. } | LedgerError::NoEntry(_)) => &self.left,
+                Err(error) => return Err(error),
+            };
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    fn left(&self) -> u64 {
+        self.left.load(Ordering::Relaxed)
+    }
+
+    fn shown(&self) -> Markup {
+        html! {
+            p role="status" {
+                @match self.ended.get() {
+                    None => "It goes on. Load this page again to see how far it is.",
+                    Some(Ok(())) => strong .well { "It has ended." },
+                    Some(Err(problem)) => strong .wrong { "It has stopped: " (problem) },
+                }
+            }
+            table {
+                tbody {
+                    tr { th scope="row" { "decision" } td { (self.action.word()) } }
+                    tr { th scope="row" { "by" } td { bdi { (self.operator.who) } } }
+                    tr { th scope="row" { "why" } td { bdi { (self.operator.why) } } }
+                    tr { th scope="row" { "begun" } td { (moment(self.begun)) } }
+                    tr { th scope="row" { "entries decided" } td { (self.done()) } }
+                    tr { th scope="row" { "left alone" } td { (self.left()) ", for they had changed, or it makes no sense for them" } }
+                }
+            }
+            p { a href={ "/bulk/" (self.number) } { "Load again" } " · " a href="/quarantine" { "To the list" } }
+        }
+    }
+}

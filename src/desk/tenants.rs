@@ -1,0 +1,431 @@
+//! Tenants: what they use and what was decided about each; limits, blocks, purges.
+//!
+//! What is decided is in the ledger when the page comes back; workers read it there within a second.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use bytesize::ByteSize;
+use maud::{Markup, html};
+use url::form_urlencoded;
+
+use super::account::Role;
+use super::form::Form;
+use super::quarantine::{moment, shortened};
+use super::visitor::{Visitor, WHY};
+use super::{Desk, frame};
+use crate::clock;
+use crate::job::check_name;
+use crate::ledger::{TenantAction, TenantAuditRecord, TenantSummary};
+use crate::tenants::{Block, Over, SomeLimits, Standing, Use};
+
+/// Most tenants that are listed.
+const LISTED: usize = 200;
+
+/// What is done with one press, with the word of its button and what comes of it. A purge has a page of its own.
+const ACTIONS: [(TenantAction, &str, &str, &str); 5] = [
+    (
+        TenantAction::Block(Block::Hold),
+        "hold",
+        "Block: hold",
+        "Its jobs wait until it is unblocked.",
+    ),
+    (
+        TenantAction::Block(Block::Refuse),
+        "refuse",
+        "Block: refuse",
+        "Its jobs end refused: tenant-blocked.",
+    ),
+    (
+        TenantAction::Block(Block::Drop),
+        "drop",
+        "Block: drop",
+        "Its messages are taken away without a word.",
+    ),
+    (
+        TenantAction::Unblock,
+        "unblock",
+        "Unblock",
+        "Its jobs that wait are tried at once.",
+    ),
+    (
+        TenantAction::EndProbation,
+        "end-probation",
+        "End probation",
+        "The next upload of it that is convicted may begin another.",
+    ),
+];
+
+/// Fields of the limits' form: name, label, what is written there.
+const LIMITS: [(&str, &str, &str); 5] = [
+    ("jobs_per_minute", "Jobs begun per minute", "a number"),
+    ("cpu_seconds_per_minute", "CPU seconds per minute", "a number"),
+    ("bytes_per_day", "Bytes fetched per day", "a size, such as 10GiB"),
+    ("in_flight", "Attempts at once", "a number"),
+    ("queued", "Jobs that wait", "a number"),
+];
+
+/// Tenants of whom there is anything to say; the busiest first.
+pub(super) async fn list(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(query): RawQuery) -> Response {
+    if let Some(tenant) = asked_for(&query.unwrap_or_default()) {
+        return match check_name("tenant", &tenant) {
+            Ok(()) => Redirect::to(&format!("/tenants/{tenant}")).into_response(),
+            Err(problem) => frame::plain(StatusCode::BAD_REQUEST, &problem),
+        };
+    }
+    let found = match desk.work() {
+        Ok(work) => work.ledger.tenant_list().await,
+        Err(response) => return response,
+    };
+    match found {
+        Ok(mut tenants) => {
+            tenants.sort_by_key(|tenant| std::cmp::Reverse((tenant.minute.cpu_ms, tenant.waiting, tenant.minute.jobs)));
+            frame::page(&visitor, "/tenants", "Tenants", &listed(&tenants))
+        }
+        Err(error) => frame::failed(&error),
+    }
+}
+
+fn asked_for(query: &str) -> Option<String> {
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    let found = pairs.find(|(name, value)| name == "tenant" && !value.is_empty());
+    found.map(|(_, value)| value.into_owned())
+}
+
+/// One tenant.
+pub(super) async fn page(
+    State(desk): State<Arc<Desk>>,
+    visitor: Visitor,
+    Path(tenant): Path<String>,
+) -> Result<Response, Response> {
+    let (summary, audit) = found(&desk, &tenant).await?;
+    let content = html! {
+        (glance(&summary))
+        @if visitor.role >= Role::Operator {
+            (actions(&visitor, &summary))
+            (limits(&visitor, &summary))
+        }
+        (trail(&audit))
+    };
+    Ok(frame::page(&visitor, "/tenants", &format!("Tenant {tenant}"), &content))
+}
+
+/// What a purge would give up, before it does.
+pub(super) async fn preview(
+    State(desk): State<Arc<Desk>>,
+    visitor: Visitor,
+    Path(tenant): Path<String>,
+) -> Result<Response, Response> {
+    let (summary, _) = found(&desk, &tenant).await?;
+    let sidelined = desk.shown.vitals().gauges.copied().sidelined;
+    let content = html! {
+        p { "All jobs that this tenant has enqueued until now are given up: each ends " code { "refused: purged" } ". Later ones are not touched. This cannot be taken back." }
+        table {
+            tbody {
+                tr { th scope="row" { "wait in the ledger" } td { (summary.waiting) } }
+                tr { th scope="row" { "wait in its sideline" } td {
+                    @match summary.sideline {
+                        None => "it has none",
+                        Some(line) => { "sideline " (line) "; all sidelines together have " (sidelined) },
+                    }
+                } }
+                tr { th scope="row" { "wait in the lanes" } td { "not counted: they are found as they come" } }
+                tr { th scope="row" { "run now" } td { (summary.running) ", which end as they will" } }
+            }
+        }
+        @if visitor.role >= Role::Operator {
+            form .decision method="post" action={ "/tenants/" (tenant) "/purge" } {
+                input type="hidden" name="csrf" value=(visitor.csrf.shown());
+                label for="why" { "Why" }
+                input #why name="why" maxlength=(WHY);
+                button { "Purge" }
+            }
+        }
+        p { a href={ "/tenants/" (tenant) } { "Leave it as it is" } }
+    };
+    Ok(frame::page(&visitor, "/tenants", &format!("Purge {tenant}?"), &content))
+}
+
+/// Gives up what was previewed, and what has come since.
+pub(super) async fn purge(
+    desk: State<Arc<Desk>>,
+    visitor: Visitor,
+    Path(tenant): Path<String>,
+    form: Form,
+) -> Result<Response, Response> {
+    decide(desk, visitor, Path((tenant, "purge".to_owned())), form).await
+}
+
+/// Decides.
+pub(super) async fn decide(
+    State(desk): State<Arc<Desk>>,
+    visitor: Visitor,
+    Path((tenant, action)): Path<(String, String)>,
+    form: Form,
+) -> Result<Response, Response> {
+    let operator = visitor.decides(&form)?;
+    named(&tenant)?;
+    let actions = meant(&action, &form)?;
+    let ledger = desk.work()?.ledger;
+    for action in &actions {
+        let acted = ledger.tenant_act(&tenant, action, &operator).await;
+        acted.map_err(|error| frame::failed(&error))?;
+        tracing::info!(who = visitor.who, action = action.word(), tenant, "decided at the desk");
+    }
+    Ok(Redirect::to(&format!("/tenants/{tenant}")).into_response())
+}
+
+/// What a form asks for, in its order.
+fn meant(action: &str, form: &Form) -> Result<Vec<TenantAction>, Response> {
+    if let Some((action, ..)) = ACTIONS.iter().find(|(_, path, ..)| *path == action) {
+        return Ok(vec![*action]);
+    }
+    match action {
+        "purge" => Ok(vec![TenantAction::Purge]),
+        "unlimit" => Ok(vec![TenantAction::Unlimit]),
+        "limit" => wished(form)
+            .map(|limits| vec![TenantAction::Limit(limits)])
+            .map_err(|problem| frame::plain(StatusCode::BAD_REQUEST, &problem)),
+        _ => Err(frame::plain(StatusCode::NOT_FOUND, "There is no such action.")),
+    }
+}
+
+/// The limits in a form. An empty field leaves its limit as it is.
+fn wished(form: &Form) -> Result<SomeLimits, String> {
+    let limits = SomeLimits {
+        jobs_per_minute: read(form, 0)?,
+        cpu_seconds_per_minute: read(form, 1)?,
+        bytes_per_day: read::<ByteSize>(form, 2)?,
+        in_flight: read(form, 3)?,
+        queued: read(form, 4)?,
+        over: match form.field("over") {
+            "" => None,
+            word => {
+                let known = [Over::Park, Over::Refuse].into_iter().find(|over| over.word() == word);
+                Some(known.ok_or("Over a limit, a job is parked or refused.")?)
+            }
+        },
+    };
+    match limits == SomeLimits::default() {
+        true => Err("No field of the form says anything.".to_owned()),
+        false => Ok(limits),
+    }
+}
+
+fn read<T: std::str::FromStr>(form: &Form, field: usize) -> Result<Option<T>, String> {
+    let (name, label, kind) = LIMITS[field];
+    match form.field(name).trim() {
+        "" => Ok(None),
+        text => text
+            .parse()
+            .map(Some)
+            .map_err(|_| format!("{label}: {} is not {kind}.", shortened(text))),
+    }
+}
+
+fn named(tenant: &str) -> Result<(), Response> {
+    check_name("tenant", tenant).map_err(|_| frame::plain(StatusCode::NOT_FOUND, "No tenant can have that name."))
+}
+
+/// A tenant at a glance, also where there is nothing to see, and its audit trail.
+async fn found(desk: &Desk, tenant: &str) -> Result<(TenantSummary, Vec<TenantAuditRecord>), Response> {
+    named(tenant)?;
+    let ledger = desk.work()?.ledger;
+    let list = ledger.tenant_list().await.map_err(|error| frame::failed(&error))?;
+    let audit = ledger
+        .tenant_audit(tenant)
+        .await
+        .map_err(|error| frame::failed(&error))?;
+    let known = list.into_iter().find(|summary| summary.tenant == tenant);
+    Ok((known.unwrap_or_else(|| TenantSummary::quiet(tenant)), audit))
+}
+
+fn listed(tenants: &[TenantSummary]) -> Markup {
+    html! {
+        form .filters method="get" action="/tenants" aria-label="Find" {
+            label { "Tenant " input name="tenant" maxlength="128" required; }
+            button { "Show" }
+        }
+        p { "Those with decisions, jobs that wait or run, or use within the last hour; the busiest first." }
+        @if tenants.len() > LISTED {
+            p { (LISTED) " of " (tenants.len()) " are shown." }
+        }
+        section tabindex="0" aria-label="Tenants" {
+            table {
+                thead { tr {
+                    @for column in ["tenant", "waiting", "running", "jobs this minute", "CPU this minute", "bytes today", "convicted", "sideline", "decided"] {
+                        th scope="col" { (column) }
+                    }
+                } }
+                tbody {
+                    @for tenant in tenants.iter().take(LISTED) {
+                        tr {
+                            th scope="row" {
+                                // A row that somebody edited may have a name that leads nowhere.
+                                @match check_name("tenant", &tenant.tenant) {
+                                    Ok(()) => a href={ "/tenants/" (tenant.tenant) } { (tenant.tenant) },
+                                    Err(_) => bdi { (tenant.tenant) },
+                                }
+                            }
+                            td { (tenant.waiting) }
+                            td { (tenant.running) }
+                            td { (tenant.minute.jobs) }
+                            td { (seconds(tenant.minute.cpu_ms)) }
+                            td { (ByteSize(tenant.day.bytes)) }
+                            td { (tenant.convictions) }
+                            td { @if let Some(line) = tenant.sideline { (line) } }
+                            td { (tenant.standing.told(clock::unix_ms())) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn glance(summary: &TenantSummary) -> Markup {
+    let now = clock::unix_ms();
+    let standing = match summary.standing.told(now) {
+        nothing if nothing.is_empty() => "nothing".to_owned(),
+        told => told,
+    };
+    html! {
+        section aria-labelledby="glance" {
+            h2 #glance { "At a glance" }
+            table {
+                tbody {
+                    tr { th scope="row" { "decided" } td { (standing) } }
+                    tr { th scope="row" { "waiting in the ledger" } td { (summary.waiting) } }
+                    tr { th scope="row" { "running" } td { (summary.running) } }
+                    tr { th scope="row" { "sideline" } td { @match summary.sideline { Some(line) => { (line) ": it was noisy" } None => { "none" } } } }
+                    tr { th scope="row" { "this minute" } td { (used(&summary.minute)) } }
+                    tr { th scope="row" { "today (UTC)" } td { (used(&summary.day)) } }
+                    tr { th scope="row" { "convicted within an hour" } td { (summary.convictions) } }
+                }
+            }
+            p { a href={ "/quarantine?tenant=" (summary.tenant.replace('@', "%40")) } { "What it sent first, in quarantine" } }
+        }
+    }
+}
+
+fn actions(visitor: &Visitor, summary: &TenantSummary) -> Markup {
+    let Standing { block, .. } = summary.standing;
+    let on_probation = summary.standing.is_on_probation(clock::unix_ms());
+    let sensible = ACTIONS.iter().filter(|(action, ..)| match action {
+        TenantAction::Block(how) => block != Some(*how),
+        TenantAction::Unblock => block.is_some(),
+        TenantAction::EndProbation => on_probation,
+        _ => true,
+    });
+    html! {
+        section aria-labelledby="decide" {
+            h2 #decide { "Decide" }
+            @for (_, path, word, comes) in sensible {
+                form .decision method="post" action={ "/tenants/" (summary.tenant) "/" (path) } {
+                    input type="hidden" name="csrf" value=(visitor.csrf.shown());
+                    label for={ "why-" (path) } { "Why" }
+                    input id={ "why-" (path) } name="why" maxlength=(WHY);
+                    button { (word) }
+                    p { (comes) }
+                }
+            }
+            p { a href={ "/tenants/" (summary.tenant) "/purge" } { "Purge its jobs …" } }
+        }
+    }
+}
+
+fn limits(visitor: &Visitor, summary: &TenantSummary) -> Markup {
+    html! {
+        section aria-labelledby="limits" {
+            h2 #limits { "Limits" }
+            p {
+                @match summary.standing.limits.told() {
+                    none if none.is_empty() => "Those of the configuration.",
+                    told => { "Over those of the configuration: " (told) "." },
+                }
+            }
+            form .decision method="post" action={ "/tenants/" (summary.tenant) "/limit" } {
+                input type="hidden" name="csrf" value=(visitor.csrf.shown());
+                @for (name, label, _) in LIMITS {
+                    label for=(name) { (label) }
+                    input id=(name) name=(name) maxlength="30";
+                }
+                label for="over" { "A job over a limit is" }
+                select #over name="over" {
+                    option value="" { "as it was" }
+                    option value=(Over::Park.word()) { "parked: it waits" }
+                    option value=(Over::Refuse.word()) { "refused" }
+                }
+                label for="why-limit" { "Why" }
+                input #why-limit name="why" maxlength=(WHY);
+                button { "Set limits" }
+                p { "An empty field leaves its limit as it is. 0: no limit." }
+            }
+            @if summary.standing.limits != SomeLimits::default() {
+                form .decision method="post" action={ "/tenants/" (summary.tenant) "/unlimit" } {
+                    input type="hidden" name="csrf" value=(visitor.csrf.shown());
+                    label for="why-unlimit" { "Why" }
+                    input #why-unlimit name="why" maxlength=(WHY);
+                    button { "Take limits back" }
+                    p { "Those of the configuration hold again." }
+                }
+            }
+        }
+    }
+}
+
+fn trail(audit: &[TenantAuditRecord]) -> Markup {
+    let now = clock::unix_ms();
+    html! {
+        section tabindex="0" aria-labelledby="audit" {
+            h2 #audit { "Audit" }
+            table {
+                thead { tr { @for column in ["when", "who", "what", "after", "why"] { th scope="col" { (column) } } } }
+                tbody {
+                    @for record in audit {
+                        tr {
+                            td { (moment(record.at)) }
+                            td { bdi { (record.who) } }
+                            td { bdi { (record.action) } }
+                            td { (record.after.told(now)) }
+                            td { bdi { (record.why) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn used(used: &Use) -> String {
+    let bytes = ByteSize(used.bytes);
+    format!("{} jobs, {} of CPU, {bytes} fetched", used.jobs, seconds(used.cpu_ms))
+}
+
+fn seconds(ms: u64) -> String {
+    format!("{}.{} s", ms / 1000, ms % 1000 / 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_read_from_a_form_and_what_makes_no_sense_is_named() {
+        let wished = |text: &str| wished(&Form::of(text.as_bytes()));
+        let limits = wished("jobs_per_minute=5&bytes_per_day=+10GiB+&over=refuse&queued=").unwrap();
+        assert_eq!(limits.told(), "jobs/min 5, bytes/day 10.0 GiB, over refuse");
+        for (text, words) in [
+            ("", "No field"),
+            ("why=because", "No field"),
+            ("jobs_per_minute=-1", "Jobs begun per minute: -1 is not a number"),
+            ("in_flight=4294967296", "Attempts at once"),
+            ("bytes_per_day=%3Cscript%3E", "not a size"),
+            ("over=explode", "parked or refused"),
+        ] {
+            assert!(wished(text).unwrap_err().contains(words), "{text}");
+        }
+    }
+}
