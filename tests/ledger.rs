@@ -85,6 +85,7 @@ mod ledger {
                 copies_of_a_running_upload_are_not_adopted,
                 copies_do_not_hide_those_behind_them,
                 a_tenant_that_is_kept_out_makes_room,
+                what_was_purged_is_let_in_to_be_refused,
                 an_adopted_job_is_free_after_a_lease,
                 an_adopted_job_is_held_for_as_long_as_it_is_in_hand,
                 a_lost_workers_jobs_are_free,

@@ -23,6 +23,8 @@ const QUIET: Duration = Duration::from_secs(120);
 const NO_LINE: Duration = Duration::from_secs(10);
 /// How long the jobs of a tenant wait that has as many attempts running as it may.
 const CROWDED: Duration = Duration::from_secs(1);
+/// How long the sideline of a tenant that was purged is consumed though the tenant is kept out.
+const EMPTIES: Duration = Duration::from_secs(600);
 /// Fewest jobs that stay in the window of a tenant that may have few attempts at once.
 const FEW: usize = 4;
 /// Most tenants whose use is asked about at once.
@@ -260,11 +262,21 @@ impl Tenancy {
         (0..lines).filter(|line| self.is_open(*line))
     }
 
-    /// Whether a sideline may be consumed.
+    /// Whether a sideline may be consumed. That of a tenant that was just purged is, whatever else holds: its jobs are to be refused.
     pub(super) fn is_open(&self, line: u8) -> bool {
-        let gate = |line: &Line| self.gate(&line.tenant, None, Comes::Again);
-        let leased = self.lines.get(&line).map(gate);
-        !matches!(leased, Some(Gate::Held | Gate::Over { .. }))
+        let Some(Line { tenant, .. }) = self.lines.get(&line) else {
+            return true;
+        };
+        let gate = self.gate(tenant, None, Comes::Again);
+        !matches!(gate, Gate::Held | Gate::Over { .. }) || self.is_being_purged(tenant)
+    }
+
+    fn is_being_purged(&self, tenant: &str) -> bool {
+        let purged = self
+            .standings
+            .get(tenant)
+            .and_then(|standing| standing.purged_before_ms);
+        purged.is_some_and(|purged| clock::unix_ms().saturating_sub(purged) < EMPTIES.as_millis() as u64)
     }
 
     /// How many of a tenant's jobs stay in the window, where it may have few attempts at once.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use lazaret::ledger::{Arrival, ByClaim, Claim, HISTORY, KeptJob, LEASE, Ledger, RefusalOf, Reopened};
+use lazaret::ledger::{Arrival, ByClaim, Claim, HISTORY, KeptJob, LEASE, Ledger, RefusalOf, Reopened, TenantAction};
 use lazaret::quarantine::Action;
 use lazaret::sandbox::outcome::Outcome;
 use lazaret::sandbox::protocol::Phase;
+use lazaret::tenants::Block;
 use lazaret::verdict::{Reason, Status};
 use serde_json::json;
 
@@ -68,6 +69,20 @@ pub async fn a_tenant_that_is_kept_out_makes_room(world: &dyn World) {
     }
     assert_eq!(adopted, [other]);
     assert_eq!(adopt(&*world.later(Duration::from_secs(5)), 10).await.len(), 10);
+}
+
+pub async fn what_was_purged_is_let_in_to_be_refused(world: &dyn World) {
+    let ledger = world.ledger();
+    park(ledger, "before", None).await;
+    let later = world.later(Duration::from_secs(60));
+    for action in [TenantAction::Block(Block::Hold), TenantAction::Purge] {
+        later.tenant_act("acme", &action, &operator()).await.unwrap();
+    }
+    park(&*world.later(Duration::from_secs(61)), "after", None).await;
+    let latest = world.later(Duration::from_secs(62));
+    let out = ["acme".to_owned()];
+    assert_eq!(latest.adopt(&worker("w1"), 10, &out).await.unwrap(), [kept("before")]);
+    assert_eq!(latest.adopt(&worker("w1"), 10, &out).await.unwrap(), []);
 }
 
 pub async fn the_first_report_counts(world: &dyn World) {

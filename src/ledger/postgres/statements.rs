@@ -221,7 +221,18 @@ macro_rules! in_flight {
 /// The waiting jobs that have been due longest: as many as one look may cost, however long the queue is.
 macro_rules! due_jobs {
     () => {
-        "(SELECT job, tenant, digest, due FROM jobs WHERE ended IS NULL AND due <= $1 ORDER BY due LIMIT 500) AS due_jobs"
+        "(SELECT job, tenant, digest, since, due FROM jobs WHERE ended IS NULL AND due <= $1 ORDER BY due LIMIT 500) AS due_jobs"
+    };
+}
+
+/// Whether the tenant of a waiting job is among those that are kept out. What was purged is let in all the same: it is to be refused.
+macro_rules! kept_out {
+    ($tenants:literal) => {
+        concat!(
+            "(due_jobs.tenant = ",
+            texts!($tenants),
+            " AND due_jobs.since >= coalesce((SELECT purged_before FROM tenants WHERE tenants.tenant = due_jobs.tenant), 0))"
+        )
     };
 }
 
@@ -381,10 +392,10 @@ statements! {
     hot any_due = "SELECT 1 FROM jobs WHERE ended IS NULL AND due <= $1 LIMIT 1";
     /// Jobs whose digest is running, or whose tenant is kept out (`$3`, a JSON array), make room for those behind them.
     hot set_back = concat!("UPDATE jobs SET due = $2 WHERE job = ANY (ARRAY (SELECT job FROM jobs AS late WHERE late.job = ANY (ARRAY (
-            SELECT due_jobs.job FROM ", due_jobs!(), " WHERE ", in_flight!(), " OR due_jobs.tenant = ", texts!("$3"), "))
+            SELECT due_jobs.job FROM ", due_jobs!(), " WHERE ", in_flight!(), " OR ", kept_out!("$3"), "))
         AND late.ended IS NULL AND late.due <= $1 FOR UPDATE SKIP LOCKED))");
     hot adopt = concat!("UPDATE jobs SET owner = $2, due = $3 WHERE job = ANY (ARRAY (SELECT job FROM jobs AS free WHERE free.job = ANY (ARRAY (
-            SELECT due_jobs.job FROM ", due_jobs!(), " WHERE NOT ", in_flight!(), " AND NOT due_jobs.tenant = ", texts!("$5"), "))
+            SELECT due_jobs.job FROM ", due_jobs!(), " WHERE NOT ", in_flight!(), " AND NOT ", kept_out!("$5"), "))
         AND free.ended IS NULL AND free.due <= $1 ORDER BY free.due LIMIT $4 FOR UPDATE SKIP LOCKED))
         RETURNING job, tenant, message, tries, since");
     /// `$1`: an array of objects, `$3`: one of ids, of jobs that are left alone where they wait. The first report of a job counts, and only

@@ -27,7 +27,18 @@ macro_rules! in_flight {
 /// The waiting jobs that have been due longest: as many as one look may cost, however long the queue is.
 macro_rules! due_jobs {
     () => {
-        "(SELECT job, tenant, digest, due FROM jobs WHERE ended IS NULL AND due <= ?1 ORDER BY due LIMIT 500) AS due_jobs"
+        "(SELECT job, tenant, digest, since, due FROM jobs WHERE ended IS NULL AND due <= ?1 ORDER BY due LIMIT 500) AS due_jobs"
+    };
+}
+
+/// Whether the tenant of a waiting job is among those that are kept out. What was purged is let in all the same: it is to be refused.
+macro_rules! kept_out {
+    ($tenants:literal) => {
+        concat!(
+            "(due_jobs.tenant IN (SELECT value FROM json_each(",
+            $tenants,
+            ")) AND due_jobs.since >= coalesce((SELECT purged_before FROM tenants WHERE tenants.tenant = due_jobs.tenant), 0))"
+        )
     };
 }
 
@@ -265,9 +276,9 @@ statements! {
     hot any_due = "SELECT 1 FROM jobs WHERE ended IS NULL AND due <= ?1 LIMIT 1";
     /// Jobs whose digest is running, or whose tenant is kept out (`?3`, a JSON array), make room for those behind them.
     hot set_back = concat!("UPDATE jobs SET due = ?2 WHERE job IN (SELECT job FROM ", due_jobs!(), " WHERE ", in_flight!(),
-        " OR due_jobs.tenant IN (SELECT value FROM json_each(?3)))");
+        " OR ", kept_out!("?3"), ")");
     hot adopt = concat!("UPDATE jobs SET owner = ?2, due = ?3 WHERE job IN (SELECT job FROM ", due_jobs!(), " WHERE NOT ",
-        in_flight!(), " AND due_jobs.tenant NOT IN (SELECT value FROM json_each(?5)) ORDER BY due LIMIT ?4) RETURNING job, tenant, message, tries, since");
+        in_flight!(), " AND NOT ", kept_out!("?5"), " ORDER BY due LIMIT ?4) RETURNING job, tenant, message, tries, since");
     /// `?1`: an array of objects. The first report of a job counts, and only that is returned.
     hot end_jobs = "INSERT INTO jobs (job, tenant, tries, since, due, ended, report)
         SELECT value ->> 'job', value ->> 'tenant', 0, ?2, ?2, ?2, value ->> 'report' FROM json_each(?1) WHERE true
