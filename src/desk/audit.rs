@@ -192,8 +192,8 @@ fn table(of: Trail, records: &[TrailRecord]) -> Markup {
                             td { (about(of, &record.about)) }
                             td { bdi { (record.who) } }
                             td { bdi { (record.action) } }
-                            td { bdi { (standing(of, record.before.as_deref().unwrap_or_default())) } }
-                            td { bdi { (standing(of, &record.after)) } }
+                            td .wide { bdi { (standing(of, record.before.as_deref().unwrap_or_default())) } }
+                            td .wide { bdi { (standing(of, &record.after)) } }
                             td .wide { bdi { (record.why) } }
                         }
                     }

@@ -151,9 +151,9 @@ fn identity(entry: &Entry) -> Markup {
             p { bdi { (entry.detail) } }
             table {
                 tbody {
-                    tr { th scope="row" { "SHA-256" } td { code { (entry.digest) } } }
-                    tr { th scope="row" { "sent first by" } td { bdi { (entry.tenant) } } }
-                    tr { th scope="row" { "as" } td { bdi { (entry.name) } } }
+                    tr { th scope="row" { "SHA-256" } td .wide { code { (entry.digest) } } }
+                    tr { th scope="row" { "sent first by" } td .wide { bdi { (entry.tenant) } } }
+                    tr { th scope="row" { "as" } td .wide { bdi { (entry.name) } } }
                     tr { th scope="row" { "bytes" } td { (looks.bytes) " (" (ByteSize(looks.bytes)) ")" } }
                     tr { th scope="row" { "format" } td { (format) } }
                     tr { th scope="row" { "size" } td { (size) } }
@@ -233,7 +233,7 @@ fn evidence(value: &Value) -> Markup {
         table {
             tbody {
                 @for (path, text) in &leaves {
-                    tr { th scope="row" { bdi { (path) } } td { bdi { (text) } } }
+                    tr { th scope="row" .wide { bdi { (path) } } td .wide { bdi { (text) } } }
                 }
             }
         }
@@ -275,7 +275,7 @@ fn senders(dossier: &Dossier) -> Markup {
                 tbody {
                     @for sender in &dossier.senders {
                         tr {
-                            td { bdi { (sender.tenant) } }
+                            td .wide { bdi { (sender.tenant) } }
                             td .wide { bdi { (sender.name) } }
                             td { (sender.times) }
                             td { (moment(sender.last)) }
@@ -321,11 +321,11 @@ fn audit(dossier: &Dossier) -> Markup {
                     @for record in &dossier.audit {
                         tr {
                             td { (moment(record.at)) }
-                            td { bdi { (record.who) } }
+                            td .wide { bdi { (record.who) } }
                             td { (record.action) }
                             td { (record.before.map_or("", |state| state.word())) }
                             td { (record.after.word()) }
-                            td { bdi { (record.why) } }
+                            td .wide { bdi { (record.why) } }
                         }
                     }
                 }

@@ -23,6 +23,8 @@ use crate::verdict::{Reason, Status};
 const PAGE: u32 = 50;
 /// Longest filter, in characters.
 pub(super) const LONGEST: usize = 200;
+/// Characters of a name that a row shows.
+const NAME: usize = 60;
 /// A time in a filter, as browsers send it; UTC. Seconds may be missing.
 const TIMES: [&str; 2] = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"];
 /// States in the order in which they come to be.
@@ -268,10 +270,10 @@ fn table(entries: &[Entry], ticked: Ticked) -> Markup {
                             th scope="row" { a href={ "/quarantine/" (entry.digest) } { code { (entry.digest.short()) } } }
                             td { (entry.state.word()) }
                             td { (entry.reason.word()) }
-                            td { bdi { (entry.detail) } }
+                            td .wide { bdi { (entry.detail) } }
                             td { (entry.looks.format.map_or("", Format::name)) }
-                            td { bdi { (entry.tenant) } }
-                            td .wide { bdi { (entry.name) } }
+                            td .wide { bdi { (entry.tenant) } }
+                            td .wide { bdi { (cut(&entry.name)) } }
                             td { (entry.strikes) }
                             td { (entry.repeats) }
                             td { (moment(entry.changed)) }
@@ -280,6 +282,15 @@ fn table(entries: &[Entry], ticked: Ticked) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// The end of a long name says more than its beginning.
+fn cut(name: &str) -> String {
+    let length = name.chars().count();
+    match length > NAME {
+        true => format!("…{}", name.chars().skip(length - NAME).collect::<String>()),
+        false => name.to_owned(),
     }
 }
 

@@ -276,7 +276,7 @@ fn listed(tenants: &[TenantSummary]) -> Markup {
                             td { (ByteSize(tenant.day.bytes)) }
                             td { (tenant.convictions) }
                             td { @if let Some(line) = tenant.sideline { (line) } }
-                            td { (tenant.standing.told(clock::unix_ms())) }
+                            td .wide { (tenant.standing.told(clock::unix_ms())) }
                         }
                     }
                 }
@@ -296,7 +296,7 @@ fn glance(summary: &TenantSummary) -> Markup {
             h2 #glance { "At a glance" }
             table {
                 tbody {
-                    tr { th scope="row" { "decided" } td { (standing) } }
+                    tr { th scope="row" { "decided" } td .wide { (standing) } }
                     tr { th scope="row" { "waiting in the ledger" } td { (summary.waiting) } }
                     tr { th scope="row" { "running" } td { (summary.running) } }
                     tr { th scope="row" { "sideline" } td { @match summary.sideline { Some(line) => { (line) ": it was noisy" } None => { "none" } } } }
@@ -387,10 +387,10 @@ fn trail(audit: &[TenantAuditRecord]) -> Markup {
                     @for record in audit {
                         tr {
                             td { (moment(record.at)) }
-                            td { bdi { (record.who) } }
+                            td .wide { bdi { (record.who) } }
                             td { bdi { (record.action) } }
-                            td { (record.after.told(now)) }
-                            td { bdi { (record.why) } }
+                            td .wide { (record.after.told(now)) }
+                            td .wide { bdi { (record.why) } }
                         }
                     }
                 }

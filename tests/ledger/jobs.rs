@@ -78,9 +78,15 @@ pub async fn what_was_purged_is_let_in_to_be_refused(world: &dyn World) {
     for action in [TenantAction::Block(Block::Hold), TenantAction::Purge] {
         later.tenant_act("acme", &action, &operator()).await.unwrap();
     }
-    park(&*world.later(Duration::from_secs(61)), "after", None).await;
-    let latest = world.later(Duration::from_secs(62));
+    let soon = world.later(Duration::from_secs(61));
+    park(&*soon, "after", None).await;
     let out = ["acme".to_owned()];
+    assert_eq!(
+        soon.adopt(&worker("w1"), 10, &out).await.unwrap(),
+        [],
+        "workers may not know yet"
+    );
+    let latest = world.later(Duration::from_secs(120));
     assert_eq!(latest.adopt(&worker("w1"), 10, &out).await.unwrap(), [kept("before")]);
     assert_eq!(latest.adopt(&worker("w1"), 10, &out).await.unwrap(), []);
 }

@@ -180,7 +180,7 @@ async fn the_test_of_plans_can_fail() {
     let ledger = filled(1000).await;
     let mut connection = ledger.pool().acquire().await.unwrap();
     for statement in [
-        "SELECT 1 FROM entries WHERE reason = 'cpu'",
+        "SELECT 1 FROM entries WHERE detail = 'd'",
         "SELECT 1 FROM attempts WHERE outcome = 'running'",
     ] {
         assert!(
