@@ -8,6 +8,7 @@ mod claims;
 mod doubt;
 mod evidence;
 mod report;
+mod seats;
 mod worker;
 
 use std::borrow::Cow;
@@ -28,7 +29,7 @@ use crate::verdict::{Notes, Reason, Report, Stored};
 
 pub use worker::{BUILD, Setup, SetupError, Sources, Stores, Worker, any_epoch};
 
-use worker::Seat;
+use seats::Seat;
 
 /// Where a job stands after one pass.
 #[derive(Debug)]
@@ -122,14 +123,14 @@ impl Worker {
         }
 
         // Otherwise the attempt is recorded, and this worker runs it.
-        let mut seat = self.take_a_seat().await;
+        let mut seat = self.seats.beside_others().await;
         loop {
             match self.claim(&claim).await? {
                 Claimed::Run(attempt) => return self.attempt(job, &upload, attempt, terms.ceiling, seat).await,
                 // A suspect: claimed once more when nothing else runs in this worker.
                 Claimed::MustBeAlone if !claim.alone => {
                     drop(seat);
-                    seat = self.clear_the_room().await;
+                    seat = self.seats.alone().await;
                     // What ended here and is not written yet, or never began, would look like company, if this worker were lost.
                     self.write_unsettled().await?;
                     self.release_unheard().await?;
@@ -208,7 +209,7 @@ impl Worker {
         upload: &Upload,
         attempt: Attempt,
         ceiling: Option<Ceiling>,
-        _seat: Seat,
+        mut seat: Seat,
     ) -> Result<Step, Retry> {
         let _running = self.vitals.gauges.begin_attempt();
         let recorded = tokio::task::block_in_place(|| self.flights.begin(attempt.id, &upload.digest));
@@ -233,6 +234,8 @@ impl Worker {
         };
 
         let control = self.control_of(job, upload, &attempted).await;
+        // No child runs here any more.
+        seat.make_way().await;
         let renditions = match self.store_renditions(job, upload, &attempted).await {
             Ok(renditions) => renditions,
             Err(error) => return self.call_off(attempt, upload, format!("renditions: {error}")).await,

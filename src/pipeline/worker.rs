@@ -8,10 +8,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore, watch};
+use tokio::sync::watch;
 
 use super::claims::Claims;
 use super::doubt::Doubt;
+use super::seats::Seats;
 use crate::blame::Control;
 use crate::clock::{self, Stopwatch};
 use crate::digest::Digest;
@@ -50,9 +51,8 @@ pub struct Worker {
     pulse: Mutex<Pulse>,
     /// Endings that the ledger could not take yet.
     unsettled: Mutex<Vec<Ending>>,
-    slots: Arc<Semaphore>,
+    pub(super) seats: Seats,
     slots_most: usize,
-    room: Arc<RwLock<()>>,
     release: watch::Sender<bool>,
 }
 
@@ -101,18 +101,6 @@ pub struct Stores {
     pub specimens: Arc<Specimens>,
 }
 
-/// A place to run an attempt: one of the slots, or the whole worker. Given back when dropped.
-pub struct Seat {
-    _slot: Option<OwnedSemaphorePermit>,
-    _room: Room,
-}
-
-/// The right to be in the room: beside others, or alone.
-enum Room {
-    Beside(#[expect(dead_code, reason = "held, not read")] OwnedRwLockReadGuard<()>),
-    Alone(#[expect(dead_code, reason = "held, not read")] OwnedRwLockWriteGuard<()>),
-}
-
 /// Heartbeats that succeeded one after the other.
 #[derive(Debug, Clone, Copy)]
 struct Pulse {
@@ -156,9 +144,8 @@ impl Worker {
             claims: Claims::default(),
             pulse: Mutex::new(Pulse::begun()),
             unsettled: Mutex::default(),
-            slots: Arc::new(Semaphore::new(setup.slots.max(1))),
+            seats: Seats::new(setup.slots),
             slots_most: setup.slots.max(1),
-            room: Arc::default(),
             release: watch::channel(false).0,
         }))
     }
@@ -312,26 +299,6 @@ impl Worker {
         if let Err(error) = self.flights.end(attempt) {
             // The record says that an ended attempt is in the air: burying this worker later finds it ended in the ledger.
             tracing::warn!(%error, "flight record");
-        }
-    }
-
-    /// Waits for a slot.
-    pub(super) async fn take_a_seat(&self) -> Seat {
-        // The semaphore is never closed: there is always a slot to wait for.
-        let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
-        let room = Arc::clone(&self.room).read_owned().await;
-        Seat {
-            _slot: slot,
-            _room: Room::Beside(room),
-        }
-    }
-
-    /// Waits until nothing else runs in this worker, and keeps it so.
-    pub(super) async fn clear_the_room(&self) -> Seat {
-        let room = Arc::clone(&self.room).write_owned().await;
-        Seat {
-            _slot: None,
-            _room: Room::Alone(room),
         }
     }
 }
