@@ -211,7 +211,7 @@ impl Worker {
         ceiling: Option<Ceiling>,
         mut seat: Seat,
     ) -> Result<Step, Retry> {
-        let _running = self.vitals.gauges.begin_attempt();
+        let running = self.vitals.gauges.begin_attempt();
         let recorded = tokio::task::block_in_place(|| self.flights.begin(attempt.id, &upload.digest));
         let run = async {
             recorded?;
@@ -234,7 +234,9 @@ impl Worker {
         };
 
         let control = self.control_of(job, upload, &attempted).await;
+        let evidence = evidence::of(self, &attempted, control);
         // No child runs here any more.
+        drop(running);
         seat.make_way().await;
         let renditions = match self.store_renditions(job, upload, &attempted).await {
             Ok(renditions) => renditions,
@@ -252,7 +254,7 @@ impl Worker {
             looks,
             renditions: renditions.clone(),
             specimen,
-            evidence: evidence::of(self, &attempted, control),
+            evidence,
         };
         let settled = self.settle_attempt(ending.clone()).await?;
         evidence::log(job, upload, &ending, &settled);
