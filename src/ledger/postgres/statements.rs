@@ -151,12 +151,12 @@ macro_rules! page {
 }
 
 /// A stretch of an audit trail: `$1` since, `$2` and `$3` behind which record, `$4` how many.
-macro_rules! past {
+macro_rules! past_stretch {
     ($trail:literal) => {
         concat!(
             "(SELECT * FROM ",
             $trail,
-            " WHERE at >= $1 AND (at, id) < ($2, $3) ORDER BY at DESC, id DESC LIMIT $4) AS past"
+            " WHERE at >= $1 AND (at, id) < ($2, $3) ORDER BY at DESC, id DESC LIMIT $4) AS stretch"
         )
     };
 }
@@ -164,7 +164,7 @@ macro_rules! past {
 /// What a stretch has of who (`$5`) and action (`$6`), at most `$7`.
 macro_rules! trail {
     ($trail:literal, $columns:literal) => {
-        concat!("SELECT id, at, who, action, why, ", $columns, " FROM ", past!($trail), "
+        concat!("SELECT id, at, who, action, why, ", $columns, " FROM ", past_stretch!($trail), "
             WHERE ($5::text IS NULL OR who = $5) AND ($6::text IS NULL OR action = $6) ORDER BY at DESC, id DESC LIMIT $7")
     };
 }
@@ -174,7 +174,7 @@ macro_rules! end_of_trail {
     ($trail:literal) => {
         concat!(
             "SELECT at, id FROM ",
-            past!($trail),
+            past_stretch!($trail),
             " ORDER BY at DESC, id DESC LIMIT 1 OFFSET $4 - 1"
         )
     };

@@ -111,12 +111,12 @@ macro_rules! page {
 }
 
 /// A stretch of an audit trail: `?1` since, `?2` and `?3` behind which record, `?4` how many.
-macro_rules! past {
+macro_rules! past_stretch {
     ($trail:literal) => {
         concat!(
             "(SELECT * FROM ",
             $trail,
-            " WHERE at >= ?1 AND (at, id) < (?2, ?3) ORDER BY at DESC, id DESC LIMIT ?4) AS past"
+            " WHERE at >= ?1 AND (at, id) < (?2, ?3) ORDER BY at DESC, id DESC LIMIT ?4) AS stretch"
         )
     };
 }
@@ -128,7 +128,7 @@ macro_rules! trail {
             "SELECT id, at, who, action, why, ",
             $columns,
             " FROM ",
-            past!($trail),
+            past_stretch!($trail),
             "
             WHERE (?5 IS NULL OR who = ?5) AND (?6 IS NULL OR action = ?6) ORDER BY at DESC, id DESC LIMIT ?7"
         )
@@ -140,7 +140,7 @@ macro_rules! end_of_trail {
     ($trail:literal) => {
         concat!(
             "SELECT at, id FROM ",
-            past!($trail),
+            past_stretch!($trail),
             " ORDER BY at DESC, id DESC LIMIT 1 OFFSET ?4 - 1"
         )
     };
@@ -410,7 +410,7 @@ mod tests {
     async fn the_test_of_plans_can_fail() {
         let mut connection = ledger().await;
         for statement in [
-            "SELECT 1 FROM entries WHERE reason = 'cpu'",
+            "SELECT 1 FROM entries WHERE detail = 'd'",
             "SELECT 1 FROM attempts WHERE outcome = 'running'",
         ] {
             assert!(
