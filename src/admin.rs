@@ -22,6 +22,7 @@ use crate::config::AdminAddress;
 use crate::desk::{Desk, Proxied};
 use crate::ledger::Ledger;
 use crate::notify::Supervisor;
+use crate::pipeline::Worker;
 use crate::specimens::Specimens;
 use crate::vitals::Vitals;
 
@@ -58,6 +59,8 @@ pub struct Work {
     pub ledger: Arc<dyn Ledger>,
     /// The bytes of what was held.
     pub specimens: Arc<Specimens>,
+    /// Where specimens are tried again.
+    pub worker: Arc<Worker>,
 }
 
 impl std::fmt::Debug for Work {

@@ -74,6 +74,7 @@ pub(crate) struct Desk {
     throttle: Mutex<Throttle>,
     hashing: Semaphore,
     runs: Mutex<bulk::Runs>,
+    retests: Arc<Semaphore>,
 }
 
 /// Whether a proxy with TLS stands before the listener.
@@ -99,6 +100,7 @@ impl Desk {
             throttle: Mutex::default(),
             hashing: Semaphore::new(HASHED_AT_ONCE),
             runs: Mutex::default(),
+            retests: Arc::new(Semaphore::new(1)),
         })
     }
 
@@ -150,6 +152,7 @@ pub(crate) fn router(desk: &Arc<Desk>) -> Router {
         .route("/quarantine/{digest}", get(entry::page))
         .route("/quarantine/{digest}/specimen", get(specimen::download))
         .route("/quarantine/{digest}/erase", axum::routing::post(specimen::erase))
+        .route("/quarantine/{digest}/retest", axum::routing::post(specimen::retest))
         .route("/quarantine/{digest}/{action}", axum::routing::post(entry::decide))
         .route("/tenants", get(tenants::list))
         .route("/tenants/{tenant}", get(tenants::page))

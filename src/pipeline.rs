@@ -8,6 +8,7 @@ mod claims;
 mod doubt;
 mod evidence;
 mod report;
+mod retest;
 mod seats;
 mod worker;
 

@@ -197,6 +197,14 @@ fn specimen(visitor: &Visitor, entry: &Entry) -> Markup {
     html! {
         section aria-labelledby="specimen" {
             h2 #specimen { "Bytes" }
+            form .decision method="post" action={ "/quarantine/" (entry.digest) "/retest" } {
+                input type="hidden" name="csrf" value=(visitor.csrf.shown());
+                button { "Retest now" }
+                p {
+                    "It runs once, in the sandbox, with nothing beside it in this worker, and whatever comes of it changes nothing: it is a note in the audit trail below, within a minute. "
+                    "Should it take this worker with it, nothing else is lost."
+                }
+            }
             p {
                 a href={ "/quarantine/" (entry.digest) "/specimen" } { "Take a copy" }
                 ": a text file; " code { "sed '/^-/d' FILE | base64 -d" } " gives the bytes back."

@@ -1,4 +1,4 @@
-//! The bytes of an upload that was held: a copy for whoever examines it, and their deletion.
+//! The bytes of an upload that was held: another try, a copy for whoever examines it, and their deletion.
 //!
 //! A copy comes as text (base64 between two lines that say what it is), as a file to be saved: no viewer, thumbnailer or scanner on its way opens it by
 //! accident. `sed '/^-/d' FILE | base64 -d` gives the bytes back. They are not looked at here.
@@ -19,7 +19,7 @@ use tokio::task::spawn_blocking;
 use super::account::Role;
 use super::entry::{dossier, known};
 use super::form::Form;
-use super::visitor::Visitor;
+use super::visitor::{Visitor, WHY};
 use super::{Desk, frame};
 use crate::ledger::Entry;
 use crate::quarantine::Action;
@@ -51,6 +51,34 @@ pub(super) async fn download(
         (header::CONTENT_LENGTH, length(bytes).to_string()),
     ];
     Ok((headers, Body::from_stream(armoured(file))).into_response())
+}
+
+/// Tries the bytes again, alone in this worker. What comes of it is a note of whoever asked.
+pub(super) async fn retest(
+    State(desk): State<Arc<Desk>>,
+    visitor: Visitor,
+    Path(digest): Path<String>,
+    form: Form,
+) -> Result<Response, Response> {
+    let mut operator = visitor.decides(&form)?;
+    let entry = dossier(&desk, &known(&digest)?).await?.entry;
+    let (_, file) = kept(&desk, &entry).await?;
+    let work = desk.work()?;
+    let one_by_one = Arc::clone(&desk.retests).try_acquire_owned().map_err(|_| {
+        let words = "Another specimen is being tried in this worker. Wait until that has ended.";
+        frame::plain(StatusCode::TOO_MANY_REQUESTS, words)
+    })?;
+    tracing::info!(who = visitor.who, %digest, "retests a specimen");
+    desk.runtime.spawn(async move {
+        let _one_by_one = one_by_one;
+        let came = work.worker.retest(&file, entry.raised).await;
+        let came = came.unwrap_or_else(|error| format!("it could not be tried: {error}"));
+        operator.why = format!("retest: {came}").chars().take(WHY).collect();
+        if let Err(error) = work.ledger.act(&entry.digest, Action::Note, &operator).await {
+            tracing::error!(%error, came, "a retest is not in the audit trail");
+        }
+    });
+    Ok(Redirect::to(&format!("/quarantine/{digest}")).into_response())
 }
 
 /// Deletes the bytes. What was seen of them stays.

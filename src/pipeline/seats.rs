@@ -76,18 +76,19 @@ impl Seat {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Poll;
-
-    use futures_util::poll;
+    use std::future::poll_fn;
+    use std::task::{Context, Poll};
 
     use super::*;
 
     /// What is there at once; `None` if it has to be waited for.
     async fn at_once<T>(wait: impl Future<Output = T>) -> Option<T> {
-        match poll!(Box::pin(wait)) {
-            Poll::Ready(there) => Some(there),
-            Poll::Pending => None,
-        }
+        let mut wait = Box::pin(wait);
+        let look = |context: &mut Context<'_>| match wait.as_mut().poll(context) {
+            Poll::Ready(there) => Poll::Ready(Some(there)),
+            Poll::Pending => Poll::Ready(None),
+        };
+        poll_fn(look).await
     }
 
     #[tokio::test]

@@ -44,6 +44,8 @@ impl Service {
         let service = Arc::clone(self);
         tokio::spawn(async move {
             match service.look_at_kept(job, place).await {
+                // The tenant of what was purged may be kept out: it would have no turn.
+                Ok(Some(item)) if service.is_turned_away(&item) => drop(service.work_on(item).await),
                 Ok(Some(item)) => service.let_in(item),
                 Ok(None) => {}
                 // It is anybody's again when its lease is over.

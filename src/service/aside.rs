@@ -108,11 +108,7 @@ impl Service {
             self.keep(item, item.tries, why.delay()).await?;
             return Ok(Moved::There);
         };
-        // What is to be refused is refused in its turn, here.
-        let gate = self
-            .tenancy()
-            .gate(&item.job.tenant, item.envelope.enqueued_ms, Comes::Again);
-        if matches!(gate, Gate::Refused(..) | Gate::Dropped) {
+        if self.is_turned_away(item) {
             return Ok(Moved::NoSuchPlace);
         }
         if self.to_sideline(delivery, &item.job.tenant).await? == Moved::There {
@@ -135,6 +131,14 @@ impl Service {
         Ok(Moved::There)
     }
 
+    /// Whether nothing but a refusal will come of it.
+    pub(super) fn is_turned_away(&self, item: &Item) -> bool {
+        let gate = self
+            .tenancy()
+            .gate(&item.job.tenant, item.envelope.enqueued_ms, Comes::Again);
+        matches!(gate, Gate::Refused(..) | Gate::Dropped)
+    }
+
     fn is_closed(&self, sideline: Option<u8>) -> bool {
         sideline.is_some_and(|line| !self.tenancy().is_open(line))
     }
@@ -146,6 +150,8 @@ impl Service {
             tokio::spawn(async move {
                 match service.set_by(&item, why).await {
                     Ok(Moved::There) => {}
+                    // Whose tenant is kept out has no turn.
+                    Ok(Moved::NoSuchPlace) if why != Why::Noisy => drop(service.work_on(item).await),
                     Ok(Moved::NoSuchPlace) => service.let_in(item),
                     Err(interrupted) => service.comes_again(&item, &interrupted).await,
                 }

@@ -409,3 +409,43 @@ fn bytes_are_taken_wrapped_and_deleted_by_operators_alone() {
         assert_eq!(olga.get(&path).status, 404);
     }
 }
+
+#[test]
+fn a_retest_is_a_note_and_changes_nothing() {
+    let (desk, digest) = with_an_entry();
+    let before = desk.dossier(&digest);
+    let mut olga = desk.as_user("olga");
+    let page = olga.get(&format!("/quarantine/{digest}")).body;
+    assert_eq!(decide(&mut olga, &page, &digest, "retest", "").status, 303);
+    let last = || {
+        desk.dossier(&digest)["audit"]
+            .as_array()
+            .unwrap()
+            .last()
+            .unwrap()
+            .clone()
+    };
+    wait_for("the retest to end", || last()["action"] == json!("note"));
+    let note = last();
+    let why = note["why"].as_str().unwrap();
+    assert!(
+        why.starts_with("retest: tripped: cpu_ms: ") && why.contains(" ms of CPU"),
+        "{why}"
+    );
+    assert_eq!(note["who"], json!("olga"));
+    let after = desk.dossier(&digest);
+    assert_eq!(
+        (&after["strikes"], &after["attempts"]),
+        (&before["strikes"], &before["attempts"])
+    );
+    assert_eq!(after["entry"]["state"], json!("quarantined"));
+    let mut vera = desk.as_user("vera");
+    let csrf = field(&vera.get("/quarantine").body, "csrf");
+    assert_eq!(
+        vera.post(&format!("/quarantine/{digest}/retest"), &[("csrf", &csrf)])
+            .status,
+        403
+    );
+    let nobody = "0".repeat(64);
+    assert_eq!(decide(&mut olga, &page, &nobody, "retest", "").status, 404);
+}

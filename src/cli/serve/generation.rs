@@ -93,6 +93,7 @@ impl Generation {
         let work = Work {
             ledger: Arc::clone(&self.worker.ledger),
             specimens: Arc::clone(&self.worker.stores.specimens),
+            worker: Arc::clone(&self.worker),
         };
         self.admin.show(&self.worker.vitals, work);
         self.service.run(stop, stop_now, self.config.worker.drain).await;

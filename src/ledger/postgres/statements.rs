@@ -226,13 +226,13 @@ macro_rules! due_jobs {
 }
 
 /// Whether the tenant of a waiting job is among those that are kept out. What was purged is let in all the same, to be refused,
-/// once every worker knows of the purge.
+/// once every worker knows of the purge; so is what came while one may not have known.
 macro_rules! kept_out {
     ($tenants:literal) => {
         concat!(
             "(due_jobs.tenant = ",
             texts!($tenants),
-            " AND due_jobs.since >= coalesce((SELECT purged_before FROM tenants
+            " AND due_jobs.since >= coalesce((SELECT purged_before + 2000 FROM tenants
                 WHERE tenants.tenant = due_jobs.tenant AND purged_before < $1 - 2000), 0))"
         )
     };
