@@ -244,8 +244,8 @@ fn a_tenant_whose_bombs_are_all_different_is_on_probation() {
     assert_eq!(stage.client.answer("large").verdict(), "refused: tenant-over-limit");
     assert_eq!(stage.client.answer("small").verdict(), "converted: –");
     stage.ends_empty([worker]);
-    // Nothing is held against the upload: somebody else may have it. The usual grant of CPU time, as this child is to end.
-    let worker = stage.serve(&[]);
+    // Nothing is held against the upload: somebody else may have it. Enough CPU time, as this child is to end on a slow host, too.
+    let worker = stage.serve(&[("LAZARET_LIMITS_CPU_BASE", "5s")]);
     let mut same = large.clone();
     same["job"] = json!("same");
     same["tenant"] = json!("acme");
