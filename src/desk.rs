@@ -11,12 +11,14 @@
 mod account;
 mod audit;
 mod bulk;
+mod decision;
 mod entrance;
 mod entry;
 mod form;
 mod frame;
 mod overview;
 mod quarantine;
+mod query;
 mod secret;
 mod session;
 mod specimen;

@@ -9,7 +9,8 @@ use maud::{Markup, html};
 use serde_json::json;
 use url::form_urlencoded::Serializer;
 
-use super::quarantine::{self, LONGEST, moment, time, written};
+use super::frame::{columns, moment};
+use super::query::{LONGEST, fields, shortened, time, written};
 use super::visitor::Visitor;
 use super::{Desk, frame};
 use crate::clock;
@@ -95,7 +96,7 @@ fn listing(query: &str) -> Result<TrailListing, String> {
         most: PAGE,
         ..TrailListing::default()
     };
-    for (name, value) in quarantine::fields(query)? {
+    for (name, value) in fields(query)? {
         match (&*name, &*value) {
             ("of", word) => {
                 let known = TRAILS.iter().find(|(_, known)| *known == word);
@@ -106,7 +107,7 @@ fn listing(query: &str) -> Result<TrailListing, String> {
             ("since", text) => listing.since = Some(time(text)?),
             ("until", text) => listing.until = Some(time(text)?),
             ("behind", text) => listing.behind = Some(place(text)?),
-            (other, _) => return Err(format!("there is no filter {}", quarantine::shortened(other))),
+            (other, _) => return Err(format!("there is no filter {}", shortened(other))),
         }
     }
     Ok(listing)
@@ -184,7 +185,7 @@ fn table(of: Trail, records: &[TrailRecord]) -> Markup {
     html! {
         section tabindex="0" aria-label="Records" {
             table {
-                thead { tr { @for column in ["when", "about", "who", "what", "before", "after", "why"] { th scope="col" { (column) } } } }
+                thead { tr { (columns(&["when", "about", "who", "what", "before", "after", "why"])) } }
                 tbody {
                     @for record in records {
                         tr {

@@ -13,9 +13,11 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
-use super::entry::{known, seen};
+use super::entry::seen;
 use super::form::Form;
-use super::quarantine::{listing, moment, shortened};
+use super::frame::moment;
+use super::quarantine::listing;
+use super::query::shortened;
 use super::visitor::Visitor;
 use super::{Desk, frame, locked};
 use crate::clock;
@@ -153,7 +155,7 @@ fn chosen(form: &Form) -> Result<Chosen, String> {
     }
     let read = |text: &str| {
         let (digest, mark) = text.split_once('.')?;
-        seen(known(digest).ok()?, mark)
+        seen(digest.parse().ok()?, mark)
     };
     let ticked: Option<Vec<Seen>> = form.all("entry").map(read).collect();
     match ticked {

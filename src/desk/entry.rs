@@ -10,9 +10,10 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::account::Role;
+use super::decision::{Decision, Why};
 use super::form::Form;
-use super::quarantine::moment;
-use super::visitor::{Visitor, WHY};
+use super::frame::{columns, moment};
+use super::visitor::Visitor;
 use super::{Desk, frame};
 use crate::digest::Digest;
 use crate::format::Format;
@@ -176,46 +177,55 @@ fn actions(visitor: &Visitor, entry: &Entry) -> Markup {
     let sensible = ACTIONS
         .iter()
         .filter(|(action, ..)| entry.state.after(*action).is_some());
+    let about = format!("/quarantine/{}", entry.digest);
+    let seen = html! { input type="hidden" name="seen" value=(mark(entry)); };
+    let asked = |action: Action, button, comes| {
+        let decision = Decision {
+            about: &about,
+            action: action.word(),
+            button,
+            comes,
+            why: match action {
+                Action::Note => Why::Must,
+                _ => Why::May,
+            },
+        };
+        decision.shown(visitor, &seen)
+    };
     html! {
         section aria-labelledby="decide" {
             h2 #decide { "Decide" }
-            @for (action, word, comes) in sensible {
-                form .decision method="post" action={ "/quarantine/" (entry.digest) "/" (action.word()) } {
-                    input type="hidden" name="csrf" value=(visitor.csrf.shown());
-                    input type="hidden" name="seen" value=(mark(entry));
-                    label for={ "why-" (action.word()) } { "Why" }
-                    input id={ "why-" (action.word()) } name="why" maxlength=(WHY) required[*action == Action::Note];
-                    button { (word) }
-                    p { (comes) }
-                }
-            }
+            @for (action, button, comes) in sensible { (asked(*action, button, comes)) }
         }
     }
 }
 
 fn specimen(visitor: &Visitor, entry: &Entry) -> Markup {
+    let about = format!("/quarantine/{}", entry.digest);
+    let retest = Decision {
+        about: &about,
+        action: "retest",
+        button: "Retest now",
+        comes: "It runs once, in the sandbox, with nothing beside it in this worker, and whatever comes of it changes nothing: it is a note in the audit \
+                trail below, within a minute. Should it take this worker with it, nothing else is lost.",
+        why: Why::NotAsked,
+    };
+    let erase = Decision {
+        about: &about,
+        action: "erase",
+        button: "Delete the bytes",
+        comes: "What was seen of them stays. This cannot be taken back.",
+        why: Why::May,
+    };
     html! {
         section aria-labelledby="specimen" {
             h2 #specimen { "Bytes" }
-            form .decision method="post" action={ "/quarantine/" (entry.digest) "/retest" } {
-                input type="hidden" name="csrf" value=(visitor.csrf.shown());
-                button { "Retest now" }
-                p {
-                    "It runs once, in the sandbox, with nothing beside it in this worker, and whatever comes of it changes nothing: it is a note in the audit trail below, within a minute. "
-                    "Should it take this worker with it, nothing else is lost."
-                }
-            }
+            (retest.shown(visitor, &html! {}))
             p {
                 a href={ "/quarantine/" (entry.digest) "/specimen" } { "Take a copy" }
                 ": a text file; " code { "sed '/^-/d' FILE | base64 -d" } " gives the bytes back."
             }
-            form .decision method="post" action={ "/quarantine/" (entry.digest) "/erase" } {
-                input type="hidden" name="csrf" value=(visitor.csrf.shown());
-                label for="why-erase" { "Why" }
-                input #why-erase name="why" maxlength=(WHY);
-                button { "Delete the bytes" }
-                p { "What was seen of them stays. This cannot be taken back." }
-            }
+            (erase.shown(visitor, &html! {}))
         }
     }
 }
@@ -279,7 +289,7 @@ fn senders(dossier: &Dossier) -> Markup {
             h2 #senders { "Who sent it" }
             p { "By attempts that are kept. It was refused by its digest " (dossier.entry.repeats) " times, which leaves no name." }
             table {
-                thead { tr { @for column in ["tenant", "name", "attempts", "last"] { th scope="col" { (column) } } } }
+                thead { tr { (columns(&["tenant", "name", "attempts", "last"])) } }
                 tbody {
                     @for sender in &dossier.senders {
                         tr {
@@ -300,7 +310,7 @@ fn attempts(dossier: &Dossier) -> Markup {
         section tabindex="0" aria-labelledby="attempts" {
             h2 #attempts { "Attempts" }
             table {
-                thead { tr { @for column in ["began", "worker", "outcome", "alone", "CPU", "wall", "memory"] { th scope="col" { (column) } } } }
+                thead { tr { (columns(&["began", "worker", "outcome", "alone", "CPU", "wall", "memory"])) } }
                 tbody {
                     @for attempt in &dossier.attempts {
                         tr {
@@ -324,7 +334,7 @@ fn audit(dossier: &Dossier) -> Markup {
         section tabindex="0" aria-labelledby="audit" {
             h2 #audit { "Audit" }
             table {
-                thead { tr { @for column in ["when", "who", "what", "before", "after", "why"] { th scope="col" { (column) } } } }
+                thead { tr { (columns(&["when", "who", "what", "before", "after", "why"])) } }
                 tbody {
                     @for record in &dossier.audit {
                         tr {

@@ -2,6 +2,7 @@
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
 use maud::{DOCTYPE, Markup, html};
 
 use super::visitor::Visitor;
@@ -73,6 +74,19 @@ pub(super) fn failed(error: &LedgerError) -> Response {
 /// What is answered to a path that leads nowhere.
 pub(super) async fn nothing_here() -> Response {
     plain(StatusCode::NOT_FOUND, "There is no such page.")
+}
+
+/// Headings of a table's columns.
+pub(super) fn columns(names: &[&str]) -> Markup {
+    html! {
+        @for name in names { th scope="col" { (name) } }
+    }
+}
+
+/// A time, as people and programs read it.
+pub(super) fn moment(at: DateTime<Utc>) -> Markup {
+    let text = at.format("%Y-%m-%d %H:%M:%S").to_string();
+    html! { time datetime=(at.to_rfc3339()) { (text) } }
 }
 
 fn document(status: StatusCode, title: &str, body: &Markup) -> Response {

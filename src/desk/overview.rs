@@ -10,7 +10,7 @@ use bytesize::ByteSize;
 use maud::{Markup, html};
 use tokio::time::timeout;
 
-use super::quarantine::moment;
+use super::frame::{columns, moment};
 use super::visitor::Visitor;
 use super::{Desk, frame};
 use crate::ledger::{COUNTED, LedgerError, Unreviewed, WorkerRecord};
@@ -88,7 +88,7 @@ fn workers(workers: &[WorkerRecord]) -> Markup {
         section tabindex="0" aria-labelledby="fleet" {
             h2 #fleet { "Workers of the fleet" }
             table {
-                thead { tr { @for column in ["worker", "host", "build", "since", "heard lately"] { th scope="col" { (column) } } } }
+                thead { tr { (columns(&["worker", "host", "build", "since", "heard lately"])) } }
                 tbody {
                     @for worker in workers {
                         tr {
@@ -130,7 +130,7 @@ fn parts(vitals: &Vitals) -> Markup {
         section tabindex="0" aria-labelledby="parts" {
             h2 #parts { "What it depends on" }
             table {
-                thead { tr { th scope="col" { "part" } th scope="col" { "answered" } th scope="col" { "took" } th scope="col" { "failures" } } }
+                thead { tr { (columns(&["part", "answered", "took", "failures"])) } }
                 tbody {
                     @for (cause, pulse) in vitals.pulses() {
                         @let sign = pulse.sign();
@@ -210,7 +210,7 @@ fn counts(vitals: &Vitals) -> Markup {
         section aria-labelledby="jobs" {
             h2 #jobs { "Jobs since it started" }
             table {
-                thead { tr { th scope="col" { "status" } th scope="col" { "ended" } th scope="col" { "known before" } } }
+                thead { tr { (columns(&["status", "ended", "known before"])) } }
                 tbody {
                     @for status in statuses {
                         @let [now, before] = of(status);

@@ -1,17 +1,17 @@
 //! The quarantine list: what is held, filtered and paged.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use chrono::{DateTime, NaiveDateTime, Utc};
 use maud::{Markup, html};
-use url::form_urlencoded::{self, Serializer};
+use url::form_urlencoded::Serializer;
 
 use super::account::Role;
 use super::entry::mark as mark_of;
+use super::frame::{columns, moment};
+use super::query::{LONGEST, fields, known, shortened, time, written};
 use super::visitor::{Visitor, WHY};
 use super::{Desk, bulk, frame};
 use crate::format::Format;
@@ -21,12 +21,8 @@ use crate::verdict::{Reason, Status};
 
 /// Entries of a page.
 const PAGE: u32 = 50;
-/// Longest filter, in characters.
-pub(super) const LONGEST: usize = 200;
 /// Characters of a name that a row shows.
 const NAME: usize = 60;
-/// A time in a filter, as browsers send it; UTC. Seconds may be missing.
-const TIMES: [&str; 2] = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"];
 /// States in the order in which they come to be.
 const STATES: [Standing; 6] = [
     Standing::Suspected,
@@ -59,25 +55,6 @@ pub(super) fn listing(query: &str) -> Result<Listing, String> {
     Ok(listing)
 }
 
-/// Name and value.
-type Field<'q> = (Cow<'q, str>, Cow<'q, str>);
-
-/// The fields of a query that say something, if each may be one.
-pub(super) fn fields(query: &str) -> Result<Vec<Field<'_>>, String> {
-    let said = form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| !value.is_empty());
-    let checked = said.map(|(name, value)| {
-        if value.chars().count() > LONGEST {
-            return Err(format!("{} is longer than {LONGEST} characters", shortened(&name)));
-        }
-        // PostgreSQL has no text with one.
-        if value.contains('\0') {
-            return Err(format!("{} has a character that nothing here has", shortened(&name)));
-        }
-        Ok((name, value))
-    });
-    checked.collect()
-}
-
 /// The same filter at another place of the list, as a path.
 fn path(listing: &Listing, behind: Option<Mark>) -> String {
     let mut query = Serializer::new(String::new());
@@ -105,31 +82,6 @@ fn path(listing: &Listing, behind: Option<Mark>) -> String {
     }
 }
 
-pub(super) fn known<T: Copy, const N: usize>(
-    all: [T; N],
-    word_of: fn(T) -> &'static str,
-    what: &str,
-    word: &str,
-) -> Result<T, String> {
-    let mut all = all.into_iter();
-    all.find(|one| word_of(*one) == word)
-        .ok_or_else(|| format!("there is no {what} of that name"))
-}
-
-pub(super) fn time(text: &str) -> Result<DateTime<Utc>, String> {
-    let read = TIMES
-        .iter()
-        .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
-    let years = 1970..=9999;
-    read.map(|time| time.and_utc())
-        .filter(|time| years.contains(&chrono::Datelike::year(time)))
-        .ok_or_else(|| "a time is written as 2026-11-22T03:00, in UTC".to_owned())
-}
-
-pub(super) fn written(time: DateTime<Utc>) -> String {
-    time.format("%Y-%m-%dT%H:%M").to_string()
-}
-
 /// Reads what [`path`] wrote.
 fn mark(text: &str) -> Result<Mark, String> {
     let read = || {
@@ -140,10 +92,6 @@ fn mark(text: &str) -> Result<Mark, String> {
         })
     };
     read().ok_or_else(|| "there is no such place in the list; begin at its first page".to_owned())
-}
-
-pub(super) fn shortened(name: &str) -> String {
-    name.chars().take(20).collect()
 }
 
 pub(super) async fn page(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(query): RawQuery) -> Response {
@@ -256,9 +204,7 @@ fn table(entries: &[Entry], ticked: Ticked) -> Markup {
                 thead {
                     tr {
                         @if ticked == Ticked::Can { th scope="col" { "tick" } }
-                        @for column in ["upload", "state", "reason", "what was seen", "format", "tenant", "name", "strikes", "refused", "changed"] {
-                            th scope="col" { (column) }
-                        }
+                        (columns(&["upload", "state", "reason", "what was seen", "format", "tenant", "name", "strikes", "refused", "changed"]))
                     }
                 }
                 tbody {
@@ -292,12 +238,6 @@ fn cut(name: &str) -> String {
         true => format!("…{}", name.chars().skip(length - NAME).collect::<String>()),
         false => name.to_owned(),
     }
-}
-
-/// A time, as people and programs read it.
-pub(super) fn moment(at: DateTime<Utc>) -> Markup {
-    let text = at.format("%Y-%m-%d %H:%M:%S").to_string();
-    html! { time datetime=(at.to_rfc3339()) { (text) } }
 }
 
 #[cfg(test)]

@@ -12,9 +12,11 @@ use maud::{Markup, html};
 use url::form_urlencoded;
 
 use super::account::Role;
+use super::decision::{Decision, Why};
 use super::form::Form;
-use super::quarantine::{moment, shortened};
-use super::visitor::{Visitor, WHY};
+use super::frame::{columns, moment};
+use super::query::shortened;
+use super::visitor::Visitor;
 use super::{Desk, frame};
 use crate::clock;
 use crate::job::check_name;
@@ -136,12 +138,7 @@ pub(super) async fn preview(
             }
         }
         @if visitor.role >= Role::Operator {
-            form .decision method="post" action={ "/tenants/" (tenant) "/purge" } {
-                input type="hidden" name="csrf" value=(visitor.csrf.shown());
-                label for="why" { "Why" }
-                input #why name="why" maxlength=(WHY);
-                button { "Purge" }
-            }
+            (asked(&about(&tenant), "purge", "Purge", "").shown(&visitor, &html! {}))
         }
         p { a href={ "/tenants/" (tenant) } { "Leave it as it is" } }
     };
@@ -255,9 +252,7 @@ fn listed(tenants: &[TenantSummary]) -> Markup {
         section tabindex="0" aria-label="Tenants" {
             table {
                 thead { tr {
-                    @for column in ["tenant", "waiting", "running", "jobs this minute", "CPU this minute", "bytes today", "convicted", "sideline", "decided"] {
-                        th scope="col" { (column) }
-                    }
+                    (columns(&["tenant", "waiting", "running", "jobs this minute", "CPU this minute", "bytes today", "convicted", "sideline", "decided"]))
                 } }
                 tbody {
                     @for tenant in tenants.iter().take(LISTED) {
@@ -319,17 +314,12 @@ fn actions(visitor: &Visitor, summary: &TenantSummary) -> Markup {
         TenantAction::EndProbation => on_probation,
         _ => true,
     });
+    let about = about(&summary.tenant);
     html! {
         section aria-labelledby="decide" {
             h2 #decide { "Decide" }
             @for (_, path, word, comes) in sensible {
-                form .decision method="post" action={ "/tenants/" (summary.tenant) "/" (path) } {
-                    input type="hidden" name="csrf" value=(visitor.csrf.shown());
-                    label for={ "why-" (path) } { "Why" }
-                    input id={ "why-" (path) } name="why" maxlength=(WHY);
-                    button { (word) }
-                    p { (comes) }
-                }
+                (asked(&about, path, word, comes).shown(visitor, &html! {}))
             }
             p { a href={ "/tenants/" (summary.tenant) "/purge" } { "Purge its jobs …" } }
         }
@@ -337,6 +327,31 @@ fn actions(visitor: &Visitor, summary: &TenantSummary) -> Markup {
 }
 
 fn limits(visitor: &Visitor, summary: &TenantSummary) -> Markup {
+    let about = about(&summary.tenant);
+    let limit = asked(
+        &about,
+        "limit",
+        "Set limits",
+        "An empty field leaves its limit as it is. 0: no limit.",
+    );
+    let unlimit = asked(
+        &about,
+        "unlimit",
+        "Take limits back",
+        "Those of the configuration hold again.",
+    );
+    let fields = html! {
+        @for (name, label, _) in LIMITS {
+            label for=(name) { (label) }
+            input id=(name) name=(name) maxlength="30";
+        }
+        label for="over" { "A job over a limit is" }
+        select #over name="over" {
+            option value="" { "as it was" }
+            option value=(Over::Park.word()) { "parked: it waits" }
+            option value=(Over::Refuse.word()) { "refused" }
+        }
+    };
     html! {
         section aria-labelledby="limits" {
             h2 #limits { "Limits" }
@@ -346,33 +361,26 @@ fn limits(visitor: &Visitor, summary: &TenantSummary) -> Markup {
                     told => { "Over those of the configuration: " (told) "." },
                 }
             }
-            form .decision method="post" action={ "/tenants/" (summary.tenant) "/limit" } {
-                input type="hidden" name="csrf" value=(visitor.csrf.shown());
-                @for (name, label, _) in LIMITS {
-                    label for=(name) { (label) }
-                    input id=(name) name=(name) maxlength="30";
-                }
-                label for="over" { "A job over a limit is" }
-                select #over name="over" {
-                    option value="" { "as it was" }
-                    option value=(Over::Park.word()) { "parked: it waits" }
-                    option value=(Over::Refuse.word()) { "refused" }
-                }
-                label for="why-limit" { "Why" }
-                input #why-limit name="why" maxlength=(WHY);
-                button { "Set limits" }
-                p { "An empty field leaves its limit as it is. 0: no limit." }
-            }
+            (limit.shown(visitor, &fields))
             @if summary.standing.limits != SomeLimits::default() {
-                form .decision method="post" action={ "/tenants/" (summary.tenant) "/unlimit" } {
-                    input type="hidden" name="csrf" value=(visitor.csrf.shown());
-                    label for="why-unlimit" { "Why" }
-                    input #why-unlimit name="why" maxlength=(WHY);
-                    button { "Take limits back" }
-                    p { "Those of the configuration hold again." }
-                }
+                (unlimit.shown(visitor, &html! {}))
             }
         }
+    }
+}
+
+fn about(tenant: &str) -> String {
+    format!("/tenants/{tenant}")
+}
+
+/// Why is asked for, and need not be said.
+fn asked<'a>(about: &'a str, action: &'a str, button: &'a str, comes: &'a str) -> Decision<'a> {
+    Decision {
+        about,
+        action,
+        button,
+        comes,
+        why: Why::May,
     }
 }
 
@@ -382,7 +390,7 @@ fn trail(audit: &[TenantAuditRecord]) -> Markup {
         section tabindex="0" aria-labelledby="audit" {
             h2 #audit { "Audit" }
             table {
-                thead { tr { @for column in ["when", "who", "what", "after", "why"] { th scope="col" { (column) } } } }
+                thead { tr { (columns(&["when", "who", "what", "after", "why"])) } }
                 tbody {
                     @for record in audit {
                         tr {

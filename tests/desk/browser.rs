@@ -107,6 +107,16 @@ impl Browser {
         self.send("POST", path, &all, &body)
     }
 
+    /// Each of these paths is answered with its status, and with nothing that a browser would run.
+    pub fn finds(&mut self, paths: impl IntoIterator<Item = (String, u16)>) {
+        for (path, status) in paths {
+            let answer = self.get(&path);
+            let beginning = &path[..path.len().min(80)];
+            assert_eq!(answer.status, status, "{beginning}: {}", answer.body);
+            assert!(!answer.body.contains("<script"), "{beginning}");
+        }
+    }
+
     /// Opens the entrance, fills it in, and sends it.
     pub fn log_in(&mut self, name: &str, password: &str) -> Answer {
         let page = self.get("/login");

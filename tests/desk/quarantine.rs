@@ -237,7 +237,7 @@ fn odd_filters_and_paths_have_proper_answers() {
     let mut olga = desk.as_user("olga");
     let long = "a".repeat(10_000);
     let behind = |at: i64| format!("/quarantine?behind={at}-{}", "0".repeat(64));
-    for (path, status) in [
+    olga.finds([
         ("/quarantine?behind=7".to_owned(), 400),
         (behind(i64::MIN), 400),
         (behind(0), 200),
@@ -265,17 +265,7 @@ fn odd_filters_and_paths_have_proper_answers() {
         ("/../../etc/passwd".to_owned(), 404),
         ("/style.css/../../accounts.toml".to_owned(), 404),
         ("/accounts.toml".to_owned(), 404),
-    ] {
-        let answer = olga.get(&path);
-        assert_eq!(
-            answer.status,
-            status,
-            "{}: {}",
-            &path[..path.len().min(80)],
-            answer.body
-        );
-        assert!(!answer.body.contains("<script"), "{path}");
-    }
+    ]);
     let page = olga.get(&format!("/quarantine/{digest}")).body;
     assert_eq!(decide(&mut olga, &page, &digest, "explode", "").status, 404);
     assert_eq!(decide(&mut olga, &page, &digest, "release", &long).status, 400);
