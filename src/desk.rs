@@ -9,6 +9,7 @@
 )]
 
 mod account;
+mod api;
 mod audit;
 mod bulk;
 mod decision;
@@ -16,12 +17,15 @@ mod entrance;
 mod entry;
 mod form;
 mod frame;
+mod held;
 mod overview;
 mod quarantine;
 mod query;
+mod refusal;
 mod secret;
 mod session;
 mod specimen;
+mod tenancy;
 mod tenants;
 mod throttle;
 mod visitor;
@@ -32,20 +36,21 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-pub use account::{Account, Accounts, AccountsError, PASSWORD, Role};
-pub use secret::Secret;
+pub use account::{Account, Accounts, AccountsError, PASSWORD, Role, check_name};
+pub use secret::{Secret, bearer_token};
 pub(crate) use visitor::Peer;
 
 use crate::admin::{Shown, Work};
 use crate::clock::Stopwatch;
+use refusal::{Code, Refusal};
 use session::Sessions;
 use throttle::Throttle;
 
@@ -124,14 +129,12 @@ impl Desk {
         Ok(accounts)
     }
 
-    /// What pages ask; a page that says so where the worker has no ledger yet.
-    fn work(&self) -> Result<Work, Response> {
-        self.shown.work().ok_or_else(|| {
-            frame::plain(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The worker has not opened its ledger yet.",
-            )
-        })
+    /// What pages ask; nothing where the worker has no ledger yet.
+    fn work(&self) -> Result<Work, Refusal> {
+        let words = "The worker has not opened its ledger yet.";
+        self.shown
+            .work()
+            .ok_or_else(|| Refusal::new(Code::LedgerUnavailable, words))
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
@@ -143,7 +146,7 @@ impl Desk {
     }
 }
 
-/// Every page.
+/// Every page, and the API.
 pub(crate) fn router(desk: &Arc<Desk>) -> Router {
     Router::new()
         .route("/", get(overview::page))
@@ -166,6 +169,8 @@ pub(crate) fn router(desk: &Arc<Desk>) -> Router {
         .fallback(frame::nothing_here)
         .layer(DefaultBodyLimit::max(FORM))
         .layer(from_fn_with_state(Arc::clone(desk), elsewhere))
+        .route("/api/v1/", any(api::nothing_here))
+        .nest("/api/v1", api::router(desk))
         .layer(from_fn(as_a_page))
         .with_state(Arc::clone(desk))
 }
@@ -175,18 +180,21 @@ async fn style() -> Response {
 }
 
 /// Runs the handlers on the worker's runtime, and for so long.
-async fn elsewhere(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
-    let page = desk.runtime.spawn(next.run(request));
-    let abort = page.abort_handle();
-    match timeout(LONGEST, page).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(_)) => frame::plain(StatusCode::INTERNAL_SERVER_ERROR, "This page failed. The log has more."),
+async fn elsewhere(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Result<Response, Response> {
+    Ok(in_time(&desk, next.run(request)).await?)
+}
+
+/// An answer that is made on the worker's runtime, if it comes in time.
+async fn in_time(desk: &Desk, answer: impl Future<Output = Response> + Send + 'static) -> Result<Response, Refusal> {
+    let answer = desk.runtime.spawn(answer);
+    let abort = answer.abort_handle();
+    match timeout(LONGEST, answer).await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(_)) => Err(Refusal::new(Code::Failed, "The answer was not made. The log has more.")),
         Err(_) => {
             abort.abort();
-            frame::plain(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "This page takes too long: what it asks does not answer.",
-            )
+            let words = "This takes too long: what it asks does not answer.";
+            Err(Refusal::new(Code::TooSlow, words))
         }
     }
 }

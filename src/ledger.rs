@@ -14,6 +14,7 @@ mod listing;
 pub mod postgres;
 pub mod sqlite;
 mod tenancy;
+mod tokens;
 mod trail;
 
 use std::time::Duration;
@@ -38,6 +39,7 @@ pub use copy::{Copied, copy};
 pub use inventory::{Count, Inventory, TABLES, Table};
 pub use listing::{COUNTED, LOOKED_AT, Listing, Mark, Page, Sender, Unreviewed, WorkerRecord};
 pub use tenancy::{MINUTES_KEPT, Revision, SIDELINE_LEASE, TenantAction, TenantAuditRecord, TenantSummary};
+pub use tokens::{NewToken, TOKENS, Token, TokenMade, TokenRevoked, TokenStanding};
 pub use trail::{Place, Trail, TrailListing, TrailPage, TrailRecord};
 
 /// How long a worker is believed alive after its last heartbeat.
@@ -580,6 +582,15 @@ pub trait Ledger: Send + Sync {
         action: Action,
         operator: &Operator,
     ) -> Result<u64, LedgerError>;
+    /// Makes a token of the API known.
+    async fn add_token(&self, token: &NewToken) -> Result<TokenMade, LedgerError>;
+    /// The token whose text hashes to this, whether it is still good or not.
+    async fn token(&self, hash: &Digest) -> Result<Option<Token>, LedgerError>;
+    /// Tokens, good and others, by name; at most [`TOKENS`].
+    async fn tokens(&self) -> Result<Vec<Token>, LedgerError>;
+    /// Revokes a token: it opens nothing from now on.
+    async fn revoke_token(&self, name: &str, who: &str) -> Result<TokenRevoked, LedgerError>;
+
     /// Lets go of the store, in order. Nothing may be asked afterwards.
     async fn close(&self);
     /// Expires entries that are due and drops history older than [`HISTORY`], a few hundred rows at a time; returns rows changed.

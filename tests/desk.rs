@@ -8,6 +8,7 @@
 
 #[allow(dead_code, reason = "the world and the questions serve several suites")]
 mod desk {
+    mod api;
     #[path = "../cli/asked.rs"]
     mod asked;
     mod browser;
@@ -15,6 +16,7 @@ mod desk {
     mod entrance;
     mod hostile;
     mod many;
+    mod program;
     mod quarantine;
     mod tenants;
     #[path = "../cli/world.rs"]

@@ -16,6 +16,7 @@ mod ledger {
     mod quarantine;
     mod sqlite;
     mod tenants;
+    mod tokens;
     mod world;
 
     /// Makes a test of each promise, in a fresh world of a store.
@@ -131,6 +132,11 @@ mod ledger {
                 losses_that_convict_count_too,
                 a_tenant_runs_no_more_than_it_may,
                 tenants_are_listed_with_what_they_have,
+            }
+            tokens {
+                a_token_is_good_until_its_time_is_over,
+                a_token_is_revoked_once_and_stays_in_the_list,
+                a_name_is_one_tokens_for_ever,
             }
             }
         };

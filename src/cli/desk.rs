@@ -1,5 +1,7 @@
 //! `lazaret desk`: who may come to the operators' desk.
 
+mod token;
+
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -42,42 +44,49 @@ enum What {
     },
     /// Everybody, with roles.
     List,
+    Token(token::Token),
 }
 
 impl Desk {
     pub(super) async fn run(self) -> Result<Ending, Failure> {
-        let file = self.file()?;
-        let mut accounts = match file.exists() {
-            true => Accounts::read(&file).map_err(Failure::other)?,
-            false => Accounts::default(),
+        let config = match &self.config {
+            Some(file) => Config::load(file)?,
+            None => Config::of_environment()?,
         };
         match self.what {
             What::Add {
                 name,
                 role,
                 password_stdin,
-            } => add(&mut accounts, &file, &name, role, password_stdin),
+            } => {
+                let (file, mut accounts) = accounts_of(config)?;
+                add(&mut accounts, &file, &name, role, password_stdin)
+            }
             What::Remove { name } => {
+                let (file, mut accounts) = accounts_of(config)?;
                 if accounts.accounts.remove(&name).is_none() {
                     return Err(Failure::Other(format!("{}: has no {name}", file.display())));
                 }
                 accounts.write(&file).map_err(Failure::other)?;
                 Ok(Ending::Well)
             }
-            What::List => list(&accounts),
+            What::List => list(&accounts_of(config)?.1),
+            What::Token(token) => token.run(&config).await,
         }
     }
+}
 
-    fn file(&self) -> Result<PathBuf, Failure> {
-        let config = match &self.config {
-            Some(file) => Config::load(file)?,
-            None => Config::of_environment()?,
-        };
-        config.desk.accounts.ok_or_else(|| {
-            let words = "the configuration names no file of accounts; set desk.accounts to one";
-            Failure::Usage(words.to_owned())
-        })
-    }
+/// The file of accounts, and those that are in it by now.
+fn accounts_of(config: Config) -> Result<(PathBuf, Accounts), Failure> {
+    let file = config.desk.accounts.ok_or_else(|| {
+        let words = "the configuration names no file of accounts; set desk.accounts to one";
+        Failure::Usage(words.to_owned())
+    })?;
+    let accounts = match file.exists() {
+        true => Accounts::read(&file).map_err(Failure::other)?,
+        false => Accounts::default(),
+    };
+    Ok((file, accounts))
 }
 
 fn add(accounts: &mut Accounts, file: &Path, name: &str, role: Role, password_stdin: bool) -> Result<Ending, Failure> {

@@ -156,7 +156,10 @@ impl Accounts {
 }
 
 /// A name is a word: it stands in audit trails and logs.
-fn check_name(name: &str) -> Result<(), AccountsError> {
+///
+/// # Errors
+/// One that is empty, longer than 64 characters, or has others than letters, digits and `. - _ @`.
+pub fn check_name(name: &str) -> Result<(), AccountsError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '@');
     if (1..=64).contains(&name.len()) && name.chars().all(plain) {
         return Ok(());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use serde_json::json;
@@ -11,12 +11,13 @@ use url::form_urlencoded::Serializer;
 
 use super::frame::{columns, moment};
 use super::query::{LONGEST, fields, shortened, time, written};
+use super::refusal::Refusal;
 use super::visitor::Visitor;
 use super::{Desk, frame};
 use crate::clock;
 use crate::digest::Digest;
 use crate::job::check_name;
-use crate::ledger::{LOOKED_AT, LedgerError, Place, Trail, TrailListing, TrailPage, TrailRecord};
+use crate::ledger::{LOOKED_AT, Place, Trail, TrailListing, TrailPage, TrailRecord};
 use crate::tenants::Standing;
 
 /// Records of a page.
@@ -26,53 +27,41 @@ const EXPORTED: usize = 50_000;
 /// Trails, by their words.
 const TRAILS: [(Trail, &str); 2] = [(Trail::Uploads, "uploads"), (Trail::Tenants, "tenants")];
 
-pub(super) async fn page(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(query): RawQuery) -> Response {
-    let listing = match listing(&query.unwrap_or_default()) {
-        Ok(listing) => listing,
-        Err(problem) => return frame::plain(StatusCode::BAD_REQUEST, &problem),
-    };
-    let work = match desk.work() {
-        Ok(work) => work,
-        Err(response) => return response,
-    };
-    match work.ledger.trail(&listing).await {
-        Ok(page) => frame::page(&visitor, "/audit", "Audit", &shown(&listing, &page)),
-        Err(error) => frame::failed(&error),
-    }
+pub(super) async fn page(
+    State(desk): State<Arc<Desk>>,
+    visitor: Visitor,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Response> {
+    let listing = listing(&query.unwrap_or_default()).map_err(Refusal::bad)?;
+    let page = desk.work()?.ledger.trail(&listing).await.map_err(Refusal::from)?;
+    Ok(frame::page(&visitor, "/audit", "Audit", &shown(&listing, &page)))
 }
 
 /// The same records and those behind them, one JSON object to a line. Where there are more than an export has, its last line says where the rest
 /// begins.
-pub(super) async fn export(State(desk): State<Arc<Desk>>, _: Visitor, RawQuery(query): RawQuery) -> Response {
-    let listing = match listing(&query.unwrap_or_default()) {
-        Ok(listing) => listing,
-        Err(problem) => return frame::plain(StatusCode::BAD_REQUEST, &problem),
-    };
-    match lines(&desk, listing).await {
-        Ok(Ok(lines)) => {
-            let headers = [
-                (header::CONTENT_TYPE, "application/jsonl"),
-                (
-                    header::CONTENT_DISPOSITION,
-                    "attachment; filename=\"lazaret-audit.jsonl\"",
-                ),
-            ];
-            (headers, lines).into_response()
-        }
-        Ok(Err(error)) => frame::failed(&error),
-        Err(response) => response,
-    }
+pub(super) async fn export(
+    State(desk): State<Arc<Desk>>,
+    _: Visitor,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Response> {
+    let listing = listing(&query.unwrap_or_default()).map_err(Refusal::bad)?;
+    let lines = lines(&desk, listing).await?;
+    let headers = [
+        (header::CONTENT_TYPE, "application/jsonl"),
+        (
+            header::CONTENT_DISPOSITION,
+            "attachment; filename=\"lazaret-audit.jsonl\"",
+        ),
+    ];
+    Ok((headers, lines).into_response())
 }
 
-async fn lines(desk: &Desk, mut listing: TrailListing) -> Result<Result<String, LedgerError>, Response> {
+async fn lines(desk: &Desk, mut listing: TrailListing) -> Result<String, Refusal> {
     let ledger = desk.work()?.ledger;
     let (mut lines, mut count) = (String::new(), 0);
     listing.most = LOOKED_AT;
     loop {
-        let page = match ledger.trail(&listing).await {
-            Ok(page) => page,
-            Err(error) => return Ok(Err(error)),
-        };
+        let page = ledger.trail(&listing).await?;
         count += page.records.len();
         for record in &page.records {
             lines.push_str(&json!(record).to_string());
@@ -80,18 +69,18 @@ async fn lines(desk: &Desk, mut listing: TrailListing) -> Result<Result<String, 
         }
         listing.behind = page.next;
         if page.next.is_none() {
-            return Ok(Ok(lines));
+            return Ok(lines);
         }
         if count >= EXPORTED {
             lines.push_str(&json!({ "more": path("/audit/export", &listing, page.next) }).to_string());
             lines.push('\n');
-            return Ok(Ok(lines));
+            return Ok(lines);
         }
     }
 }
 
 /// Reads a query. What makes no sense is said, and not guessed at.
-fn listing(query: &str) -> Result<TrailListing, String> {
+pub(super) fn listing(query: &str) -> Result<TrailListing, String> {
     let mut listing = TrailListing {
         most: PAGE,
         ..TrailListing::default()
@@ -122,7 +111,7 @@ fn path(page: &str, listing: &TrailListing, behind: Option<Place>) -> String {
         ("action", listing.action.clone()),
         ("since", listing.since.map(written)),
         ("until", listing.until.map(written)),
-        ("behind", behind.map(|place| format!("{}-{}", place.at_ms, place.id))),
+        ("behind", behind.map(self::behind)),
     ];
     for (name, value) in pairs {
         if let Some(value) = value {
@@ -132,7 +121,12 @@ fn path(page: &str, listing: &TrailListing, behind: Option<Place>) -> String {
     format!("{page}?{}", query.finish())
 }
 
-/// Reads what [`path`] wrote.
+/// A place in the trail, as [`listing`] reads it.
+pub(super) fn behind(place: Place) -> String {
+    format!("{}-{}", place.at_ms, place.id)
+}
+
+/// Reads what [`behind`] wrote.
 fn place(text: &str) -> Result<Place, String> {
     let read = || {
         let (at, id) = text.split_once('-')?;

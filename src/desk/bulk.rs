@@ -13,9 +13,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
-use super::entry::seen;
 use super::form::Form;
 use super::frame::moment;
+use super::held::{has_words, seen};
 use super::quarantine::listing;
 use super::query::shortened;
 use super::visitor::Visitor;
@@ -98,9 +98,7 @@ pub(super) async fn begin(State(desk): State<Arc<Desk>>, visitor: Visitor, form:
     let word = form.field("action");
     let action = ACTIONS.iter().find(|(action, _)| action.word() == word);
     let (action, _) = *action.ok_or_else(|| refuse("Choose what is to be done."))?;
-    if action == Action::Note && operator.why.trim().is_empty() {
-        return Err(refuse("A note has words."));
-    }
+    has_words(action, &operator)?;
     let chosen = chosen(&form).map_err(|problem| refuse(&problem))?;
     let ledger = desk.work()?.ledger;
     let run = runs(&desk).begin(action, operator).ok_or_else(|| {

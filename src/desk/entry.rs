@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use bytesize::ByteSize;
 use maud::{Markup, html};
@@ -13,11 +12,12 @@ use super::account::Role;
 use super::decision::{Decision, Why};
 use super::form::Form;
 use super::frame::{columns, moment};
+use super::held::{Decided, act, dossier, known, mark, seen};
+use super::refusal::{Code, Refusal};
 use super::visitor::Visitor;
 use super::{Desk, frame};
-use crate::digest::Digest;
 use crate::format::Format;
-use crate::ledger::{Acted, Dossier, Entry, LedgerError, Seen};
+use crate::ledger::{Dossier, Entry};
 use crate::quarantine::Action;
 
 /// What an operator may do, with the word of its button and what comes of it.
@@ -41,12 +41,13 @@ const ACTIONS: [(Action, &str, &str); 5] = [
     (Action::Note, "Note", "What you write is kept; nothing else changes."),
 ];
 
-pub(super) async fn page(State(desk): State<Arc<Desk>>, visitor: Visitor, Path(digest): Path<String>) -> Response {
-    let found = async { dossier(&desk, &known(&digest)?).await };
-    match found.await {
-        Ok(dossier) => shown(&visitor, &dossier, None),
-        Err(response) => response,
-    }
+pub(super) async fn page(
+    State(desk): State<Arc<Desk>>,
+    visitor: Visitor,
+    Path(digest): Path<String>,
+) -> Result<Response, Response> {
+    let dossier = dossier(&desk, &known(&digest)?).await?;
+    Ok(shown(&visitor, &dossier, None))
 }
 
 /// Decides. Whoever comes second sees what the first one did.
@@ -58,63 +59,21 @@ pub(super) async fn decide(
 ) -> Result<Response, Response> {
     let operator = visitor.decides(&form)?;
     let action = ACTIONS.iter().find(|(known, ..)| known.word() == action);
-    let (action, ..) = action.ok_or_else(|| frame::plain(StatusCode::NOT_FOUND, "There is no such action."))?;
-    if *action == Action::Note && operator.why.trim().is_empty() {
-        return Err(frame::plain(StatusCode::BAD_REQUEST, "A note has words."));
-    }
-    let digest = known(&digest)?;
-    let seen = seen(digest, form.field("seen")).ok_or_else(|| {
-        let words = "This form is not one of the entry's page. Open that again and send it from there.";
-        frame::plain(StatusCode::BAD_REQUEST, words)
+    let (action, ..) = action.ok_or_else(|| Refusal::new(Code::NotFound, "There is no such action."))?;
+    let seen = seen(known(&digest)?, form.field("seen")).ok_or_else(|| {
+        Refusal::bad("This form is not one of the entry's page. Open that again and send it from there.")
     })?;
-    let acted = desk.work()?.ledger.act_on(&seen, *action, &operator).await;
-    let words = match acted {
-        Ok(Acted::Done(_)) => {
-            tracing::info!(who = visitor.who, action = action.word(), %digest, "decided at the desk");
-            return Ok(Redirect::to(&format!("/quarantine/{digest}")).into_response());
-        }
-        Ok(Acted::TooLate(_)) => "Somebody or something else has decided meanwhile. This is how it stands now.",
-        Err(LedgerError::WrongState { .. }) => "That makes no sense any more. This is how it stands now.",
-        Err(error) => return Err(frame::failed(&error)),
-    };
-    let now = dossier(&desk, &digest).await?;
-    Err(shown(&visitor, &now, Some(words)))
+    match act(&desk, &seen, *action, &operator).await? {
+        Decided::Done(entry) => Ok(Redirect::to(&format!("/quarantine/{}", entry.digest)).into_response()),
+        Decided::TooLate(refusal, now) => Ok(shown(&visitor, &now, Some(&refusal))),
+    }
 }
 
-/// What a decision is made on: the entry as it was when the page was shown.
-pub(super) fn mark(entry: &Entry) -> String {
-    let seen = Seen::of(entry);
-    format!("{}-{}", seen.state.word(), seen.changed_ms)
-}
-
-/// Reads what [`mark`] wrote.
-pub(super) fn seen(digest: Digest, text: &str) -> Option<Seen> {
-    let (state, changed) = text.split_once('-')?;
-    Some(Seen {
-        digest,
-        state: clap::ValueEnum::from_str(state, false).ok()?,
-        changed_ms: changed.parse().ok()?,
-    })
-}
-
-pub(super) fn known(digest: &str) -> Result<Digest, Response> {
-    digest
-        .parse()
-        .map_err(|_| frame::plain(StatusCode::NOT_FOUND, "There is no entry for that digest."))
-}
-
-pub(super) async fn dossier(desk: &Desk, digest: &Digest) -> Result<Dossier, Response> {
-    let found = desk.work()?.ledger.dossier(digest).await;
-    found
-        .map_err(|error| frame::failed(&error))?
-        .ok_or_else(|| frame::plain(StatusCode::NOT_FOUND, "There is no entry for that digest."))
-}
-
-fn shown(visitor: &Visitor, dossier: &Dossier, notice: Option<&str>) -> Response {
+fn shown(visitor: &Visitor, dossier: &Dossier, refusal: Option<&Refusal>) -> Response {
     let entry = &dossier.entry;
     let content = html! {
-        @if let Some(notice) = notice {
-            p .wrong role="alert" { (notice) }
+        @if let Some(refusal) = refusal {
+            p .wrong role="alert" { (refusal.words) }
         }
         (identity(entry))
         @if visitor.role >= Role::Operator {
@@ -129,14 +88,11 @@ fn shown(visitor: &Visitor, dossier: &Dossier, notice: Option<&str>) -> Response
         (audit(dossier))
     };
     let title = format!("Upload {}", entry.digest.short());
-    match notice {
-        None => frame::page(visitor, "/quarantine", &title, &content),
-        Some(_) => {
-            let mut response = frame::page(visitor, "/quarantine", &title, &content);
-            *response.status_mut() = StatusCode::CONFLICT;
-            response
-        }
+    let mut response = frame::page(visitor, "/quarantine", &title, &content);
+    if let Some(refusal) = refusal {
+        *response.status_mut() = refusal.code.status();
     }
+    response
 }
 
 fn identity(entry: &Entry) -> Markup {

@@ -6,7 +6,6 @@ use chrono::{DateTime, Utc};
 use maud::{DOCTYPE, Markup, html};
 
 use super::visitor::Visitor;
-use crate::ledger::LedgerError;
 
 /// Pages of the navigation.
 const PAGES: [(&str, &str); 4] = [
@@ -59,16 +58,6 @@ pub(super) fn plain(status: StatusCode, sentence: &str) -> Response {
         title,
         &html! { p { (sentence) } p { a href="/" { "To the overview" } } },
     )
-}
-
-/// A page for a ledger that does not answer, or not with what was asked for.
-pub(super) fn failed(error: &LedgerError) -> Response {
-    let status = match error {
-        LedgerError::NoEntry(_) => StatusCode::NOT_FOUND,
-        LedgerError::WrongState { .. } => StatusCode::CONFLICT,
-        LedgerError::Unusable { .. } | LedgerError::Failed { .. } => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    plain(status, &error.to_string())
 }
 
 /// What is answered to a path that leads nowhere.

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
-use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
 use url::form_urlencoded::Serializer;
 
 use super::account::Role;
-use super::entry::mark as mark_of;
 use super::frame::{columns, moment};
+use super::held::mark as mark_of;
 use super::query::{LONGEST, fields, known, shortened, time, written};
+use super::refusal::Refusal;
 use super::visitor::{Visitor, WHY};
 use super::{Desk, bulk, frame};
 use crate::format::Format;
@@ -66,10 +66,7 @@ fn path(listing: &Listing, behind: Option<Mark>) -> String {
         ("worker", listing.worker.as_ref().map(|worker| worker.0.clone())),
         ("since", listing.since.map(written)),
         ("until", listing.until.map(written)),
-        (
-            "behind",
-            behind.map(|mark| format!("{}-{}", mark.changed_ms, mark.digest)),
-        ),
+        ("behind", behind.map(self::behind)),
     ];
     for (name, value) in pairs {
         if let Some(value) = value {
@@ -82,7 +79,12 @@ fn path(listing: &Listing, behind: Option<Mark>) -> String {
     }
 }
 
-/// Reads what [`path`] wrote.
+/// A place in the list, as [`listing`] reads it.
+pub(super) fn behind(mark: Mark) -> String {
+    format!("{}-{}", mark.changed_ms, mark.digest)
+}
+
+/// Reads what [`behind`] wrote.
 fn mark(text: &str) -> Result<Mark, String> {
     let read = || {
         let (changed, digest) = text.split_once('-')?;
@@ -94,19 +96,15 @@ fn mark(text: &str) -> Result<Mark, String> {
     read().ok_or_else(|| "there is no such place in the list; begin at its first page".to_owned())
 }
 
-pub(super) async fn page(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQuery(query): RawQuery) -> Response {
-    let listing = match listing(&query.unwrap_or_default()) {
-        Ok(listing) => listing,
-        Err(problem) => return frame::plain(StatusCode::BAD_REQUEST, &problem),
-    };
-    let work = match desk.work() {
-        Ok(work) => work,
-        Err(response) => return response,
-    };
-    match work.ledger.page(&listing).await {
-        Ok(page) => frame::page(&visitor, "/quarantine", "Quarantine", &shown(&visitor, &listing, &page)),
-        Err(error) => frame::failed(&error),
-    }
+pub(super) async fn page(
+    State(desk): State<Arc<Desk>>,
+    visitor: Visitor,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Response> {
+    let listing = listing(&query.unwrap_or_default()).map_err(Refusal::bad)?;
+    let page = desk.work()?.ledger.page(&listing).await.map_err(Refusal::from)?;
+    let content = shown(&visitor, &listing, &page);
+    Ok(frame::page(&visitor, "/quarantine", "Quarantine", &content))
 }
 
 fn shown(visitor: &Visitor, listing: &Listing, page: &Page) -> Markup {

@@ -17,8 +17,9 @@ use futures_util::stream;
 use tokio::task::spawn_blocking;
 
 use super::account::Role;
-use super::entry::{dossier, known};
 use super::form::Form;
+use super::held::{dossier, known};
+use super::refusal::Refusal;
 use super::visitor::{Visitor, WHY};
 use super::{Desk, frame};
 use crate::ledger::Entry;
@@ -99,7 +100,7 @@ pub(super) async fn erase(
         .and_then(|removed| removed)
         .map_err(|error| unreadable(&error))?;
     let acted = work.ledger.act(&entry.digest, Action::Erase, &operator).await;
-    acted.map_err(|error| frame::failed(&error))?;
+    acted.map_err(Refusal::from)?;
     tracing::info!(who = visitor.who, %digest, "erased a specimen");
     Ok(Redirect::to(&format!("/quarantine/{digest}")).into_response())
 }

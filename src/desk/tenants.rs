@@ -16,49 +16,14 @@ use super::decision::{Decision, Why};
 use super::form::Form;
 use super::frame::{columns, moment};
 use super::query::shortened;
+use super::refusal::{Code, Refusal};
+use super::tenancy::{ACTIONS, LISTED, act, busiest, doomed, found, meant, some};
 use super::visitor::Visitor;
 use super::{Desk, frame};
 use crate::clock;
 use crate::job::check_name;
 use crate::ledger::{TenantAction, TenantAuditRecord, TenantSummary};
-use crate::tenants::{Block, Over, SomeLimits, Standing, Use};
-
-/// Most tenants that are listed.
-const LISTED: usize = 200;
-
-/// What is done with one press, with the word of its button and what comes of it. A purge has a page of its own.
-const ACTIONS: [(TenantAction, &str, &str, &str); 5] = [
-    (
-        TenantAction::Block(Block::Hold),
-        "hold",
-        "Block: hold",
-        "Its jobs wait until it is unblocked.",
-    ),
-    (
-        TenantAction::Block(Block::Refuse),
-        "refuse",
-        "Block: refuse",
-        "Its jobs end refused: tenant-blocked.",
-    ),
-    (
-        TenantAction::Block(Block::Drop),
-        "drop",
-        "Block: drop",
-        "Its messages are taken away without a word.",
-    ),
-    (
-        TenantAction::Unblock,
-        "unblock",
-        "Unblock",
-        "Its jobs that wait are tried at once.",
-    ),
-    (
-        TenantAction::EndProbation,
-        "end-probation",
-        "End probation",
-        "The next upload of it that is convicted may begin another.",
-    ),
-];
+use crate::tenants::{Over, SomeLimits, Standing, Use};
 
 /// Fields of the limits' form: name, label, what is written there.
 const LIMITS: [(&str, &str, &str); 5] = [
@@ -77,16 +42,9 @@ pub(super) async fn list(State(desk): State<Arc<Desk>>, visitor: Visitor, RawQue
             Err(problem) => frame::plain(StatusCode::BAD_REQUEST, &problem),
         };
     }
-    let found = match desk.work() {
-        Ok(work) => work.ledger.tenant_list().await,
-        Err(response) => return response,
-    };
-    match found {
-        Ok(mut tenants) => {
-            tenants.sort_by_key(|tenant| std::cmp::Reverse((tenant.minute.cpu_ms, tenant.waiting, tenant.minute.jobs)));
-            frame::page(&visitor, "/tenants", "Tenants", &listed(&tenants))
-        }
-        Err(error) => frame::failed(&error),
+    match busiest(&desk).await {
+        Ok(tenants) => frame::page(&visitor, "/tenants", "Tenants", &listed(&tenants)),
+        Err(refusal) => refusal.into(),
     }
 }
 
@@ -120,21 +78,20 @@ pub(super) async fn preview(
     visitor: Visitor,
     Path(tenant): Path<String>,
 ) -> Result<Response, Response> {
-    let (summary, _) = found(&desk, &tenant).await?;
-    let sidelined = desk.shown.vitals().gauges.copied().sidelined;
+    let doomed = doomed(&desk, &tenant).await?;
     let content = html! {
         p { "All jobs that this tenant has enqueued until now are given up: each ends " code { "refused: purged" } ". Later ones are not touched. This cannot be taken back." }
         table {
             tbody {
-                tr { th scope="row" { "wait in the ledger" } td { (summary.waiting) } }
+                tr { th scope="row" { "wait in the ledger" } td { (doomed.waiting) } }
                 tr { th scope="row" { "wait in its sideline" } td {
-                    @match summary.sideline {
+                    @match doomed.sideline {
                         None => "it has none",
-                        Some(line) => { "sideline " (line) "; all sidelines together have " (sidelined) },
+                        Some(line) => { "sideline " (line) "; all sidelines together have " (doomed.sidelined) },
                     }
                 } }
                 tr { th scope="row" { "wait in the lanes" } td { "not counted: they are found as they come" } }
-                tr { th scope="row" { "run now" } td { (summary.running) ", which end as they will" } }
+                tr { th scope="row" { "run now" } td { (doomed.running) ", which end as they will" } }
             }
         }
         @if visitor.role >= Role::Operator {
@@ -163,30 +120,13 @@ pub(super) async fn decide(
     form: Form,
 ) -> Result<Response, Response> {
     let operator = visitor.decides(&form)?;
-    named(&tenant)?;
-    let actions = meant(&action, &form)?;
-    let ledger = desk.work()?.ledger;
-    for action in &actions {
-        let acted = ledger.tenant_act(&tenant, action, &operator).await;
-        acted.map_err(|error| frame::failed(&error))?;
-        tracing::info!(who = visitor.who, action = action.word(), tenant, "decided at the desk");
-    }
-    Ok(Redirect::to(&format!("/tenants/{tenant}")).into_response())
-}
-
-/// What a form asks for, in its order.
-fn meant(action: &str, form: &Form) -> Result<Vec<TenantAction>, Response> {
-    if let Some((action, ..)) = ACTIONS.iter().find(|(_, path, ..)| *path == action) {
-        return Ok(vec![*action]);
-    }
-    match action {
-        "purge" => Ok(vec![TenantAction::Purge]),
-        "unlimit" => Ok(vec![TenantAction::Unlimit]),
-        "limit" => wished(form)
-            .map(|limits| vec![TenantAction::Limit(limits)])
-            .map_err(|problem| frame::plain(StatusCode::BAD_REQUEST, &problem)),
-        _ => Err(frame::plain(StatusCode::NOT_FOUND, "There is no such action.")),
-    }
+    let action = match action.as_str() {
+        "purge" => TenantAction::Purge,
+        "limit" => TenantAction::Limit(wished(&form).map_err(Refusal::bad)?),
+        word => meant(word).ok_or_else(|| Refusal::new(Code::NotFound, "There is no such action."))?,
+    };
+    act(&desk, &tenant, &action, &operator).await?;
+    Ok(Redirect::to(&about(&tenant)).into_response())
 }
 
 /// The limits in a form. An empty field leaves its limit as it is.
@@ -205,10 +145,7 @@ fn wished(form: &Form) -> Result<SomeLimits, String> {
             }
         },
     };
-    match limits == SomeLimits::default() {
-        true => Err("No field of the form says anything.".to_owned()),
-        false => Ok(limits),
-    }
+    some(limits)
 }
 
 fn read<T: std::str::FromStr>(form: &Form, field: usize) -> Result<Option<T>, String> {
@@ -220,23 +157,6 @@ fn read<T: std::str::FromStr>(form: &Form, field: usize) -> Result<Option<T>, St
             .map(Some)
             .map_err(|_| format!("{label}: {} is not {kind}.", shortened(text))),
     }
-}
-
-fn named(tenant: &str) -> Result<(), Response> {
-    check_name("tenant", tenant).map_err(|_| frame::plain(StatusCode::NOT_FOUND, "No tenant can have that name."))
-}
-
-/// A tenant at a glance, also where there is nothing to see, and its audit trail.
-async fn found(desk: &Desk, tenant: &str) -> Result<(TenantSummary, Vec<TenantAuditRecord>), Response> {
-    named(tenant)?;
-    let ledger = desk.work()?.ledger;
-    let list = ledger.tenant_list().await.map_err(|error| frame::failed(&error))?;
-    let audit = ledger
-        .tenant_audit(tenant)
-        .await
-        .map_err(|error| frame::failed(&error))?;
-    let known = list.into_iter().find(|summary| summary.tenant == tenant);
-    Ok((known.unwrap_or_else(|| TenantSummary::quiet(tenant)), audit))
 }
 
 fn listed(tenants: &[TenantSummary]) -> Markup {

@@ -11,6 +11,7 @@ use url::form_urlencoded::byte_serialize;
 
 use super::account::Role;
 use super::form::Form;
+use super::refusal::{Code, Refusal};
 use super::secret::Secret;
 use super::{Desk, Proxied, frame};
 use crate::ledger::Operator;
@@ -36,18 +37,7 @@ impl Visitor {
     /// The operator who sent a form, with the reason in it.
     pub(super) fn decides(&self, form: &Form) -> Result<Operator, Response> {
         self.sent(form)?;
-        if self.role < Role::Operator {
-            return Err(frame::plain(StatusCode::FORBIDDEN, "Viewers look; operators decide."));
-        }
-        let why = form.field("why");
-        if why.chars().count() > WHY || why.contains('\0') {
-            let problem = format!("The reason has more than {WHY} characters, or one that is none.");
-            return Err(frame::plain(StatusCode::BAD_REQUEST, &problem));
-        }
-        Ok(Operator {
-            who: self.who.clone(),
-            why: why.to_owned(),
-        })
+        Ok(operator(&self.who, self.role, form.field("why"))?)
     }
 
     /// Whether a form comes from a page of this session.
@@ -60,6 +50,21 @@ impl Visitor {
             )),
         }
     }
+}
+
+/// The operator who decides, with a reason.
+pub(super) fn operator(who: &str, role: Role, why: &str) -> Result<Operator, Refusal> {
+    if role < Role::Operator {
+        return Err(Refusal::new(Code::NotAllowed, "Viewers look; operators decide."));
+    }
+    if why.chars().count() > WHY || why.contains('\0') {
+        let problem = format!("The reason has more than {WHY} characters, or one that is none.");
+        return Err(Refusal::bad(problem));
+    }
+    Ok(Operator {
+        who: who.to_owned(),
+        why: why.to_owned(),
+    })
 }
 
 impl FromRequestParts<Arc<Desk>> for Visitor {

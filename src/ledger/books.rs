@@ -18,6 +18,7 @@ mod sidelines;
 mod small;
 mod tenants;
 mod tidy;
+mod tokens;
 mod trail;
 mod usage;
 mod workers;
@@ -32,8 +33,9 @@ use self::small::{Answer, End, IfKept, Park};
 use super::engine::{Engine, Fault, Lock};
 use super::{
     Acted, Arrival, AttemptId, ByClaim, Claim, Claimed, Dossier, Ending, Entry, Filter, KeptJob, Ledger, LedgerError,
-    Listing, Lost, Operator, Page, RefusalOf, Reopened, Revision, Seen, Settled, StrikeRecord, TenantAction,
-    TenantAuditRecord, TenantSummary, TrailListing, TrailPage, Unreviewed, WorkerId, WorkerRecord,
+    Listing, Lost, NewToken, Operator, Page, RefusalOf, Reopened, Revision, Seen, Settled, StrikeRecord, TenantAction,
+    TenantAuditRecord, TenantSummary, Token, TokenMade, TokenRevoked, TrailListing, TrailPage, Unreviewed, WorkerId,
+    WorkerRecord,
 };
 use crate::digest::Digest;
 use crate::quarantine::Action;
@@ -395,6 +397,22 @@ impl<E: Engine> Ledger for Books<E> {
         writing!(self, &[], |session| operators::import(
             session, entries, action, operator
         ))
+    }
+
+    async fn add_token(&self, token: &NewToken) -> Result<TokenMade, LedgerError> {
+        writing!(self, &[], |session| tokens::add(session, token))
+    }
+
+    async fn token(&self, hash: &Digest) -> Result<Option<Token>, LedgerError> {
+        reading!(self, |session| tokens::find(session, hash))
+    }
+
+    async fn tokens(&self) -> Result<Vec<Token>, LedgerError> {
+        reading!(self, |session| tokens::list(session))
+    }
+
+    async fn revoke_token(&self, name: &str, who: &str) -> Result<TokenRevoked, LedgerError> {
+        writing!(self, &[], |session| tokens::revoke(session, name, who))
     }
 
     async fn close(&self) {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 /// All tables, in an order in which rows can be copied: what others refer to comes first.
-pub const TABLES: [&str; 12] = [
+pub const TABLES: [&str; 13] = [
     "workers",
     "attempts",
     "results",
@@ -16,6 +16,7 @@ pub const TABLES: [&str; 12] = [
     "tenant_minutes",
     "tenant_days",
     "sidelines",
+    "tokens",
 ];
 
 /// A ledger in numbers.

@@ -11,7 +11,7 @@ use crate::digest::Digest;
 use crate::ledger::engine::{Cell, Fault, Row};
 use crate::ledger::{
     AttemptId, AttemptRecord, AuditRecord, Entry, Epoch, KeptJob, Known, Sender, StrikeRecord, TenantAuditRecord,
-    TenantSummary, TrailRecord, WorkerId, WorkerRecord,
+    TenantSummary, Token, TokenStanding, TrailRecord, WorkerId, WorkerRecord,
 };
 use crate::quarantine::Gate;
 use crate::recipe::RecipeKey;
@@ -270,6 +270,27 @@ pub(super) fn worker_record(row: &Row, now: i64) -> Result<WorkerRecord, Fault> 
         build: cells.get("build")?,
         since: cells.time("since")?,
         alive: cells.get::<i64>("lease")? > now,
+    })
+}
+
+/// A token, as it stands at a time.
+pub(super) fn token(row: &Row, now: i64) -> Result<Token, Fault> {
+    let cells = Cells::of(row, "tokens", "name");
+    let (revoked, expires) = (cells.time_or_none("revoked")?, cells.time_or_none("expires")?);
+    let standing = match (revoked, expires) {
+        (Some(_), _) => TokenStanding::Revoked,
+        (None, Some(expires)) if expires.timestamp_millis() <= now => TokenStanding::Expired,
+        _ => TokenStanding::Good,
+    };
+    Ok(Token {
+        name: cells.get("name")?,
+        role: cells.word("role")?,
+        standing,
+        made: cells.time("made")?,
+        made_by: cells.get("made_by")?,
+        expires,
+        revoked,
+        revoked_by: cells.get("revoked_by")?,
     })
 }
 

@@ -266,8 +266,8 @@ macro_rules! standing_columns {
 
 /// Nobody else writes, and the server is patient: for copying a whole ledger into this one.
 pub(in crate::ledger) const ALONE: &str = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
-    LOCK TABLE workers, attempts, results, entries, strikes, audit, jobs, tenants, tenant_audit, tenant_minutes, tenant_days, sidelines
-    IN SHARE ROW EXCLUSIVE MODE";
+    LOCK TABLE workers, attempts, results, entries, strikes, audit, jobs, tenants, tenant_audit, tenant_minutes, tenant_days, sidelines,
+    tokens IN SHARE ROW EXCLUSIVE MODE";
 /// Columns of the table `$1`, and their types.
 pub(in crate::ledger) const COLUMNS: &str = "SELECT column_name::text AS name, data_type::text AS kind
     FROM information_schema.columns WHERE table_schema = 'lazaret' AND table_name = $1";
@@ -459,6 +459,12 @@ statements! {
     hot unreviewed = "SELECT (SELECT min(changed) FROM entries WHERE state = 'quarantined') AS oldest,
         (SELECT count(*) FROM (SELECT 1 FROM entries WHERE state = 'quarantined' LIMIT $1) AS waiting) AS waiting";
     cold workers = "SELECT worker, host, build, since, lease FROM workers ORDER BY host, worker LIMIT $1";
+    cold add_token = "INSERT INTO tokens (hash, name, role, made, made_by, expires)
+        VALUES (decode($1, 'hex'), $2, $3, $4, $5, $6) ON CONFLICT (name) DO NOTHING";
+    cold token = "SELECT name, role, made, made_by, expires, revoked, revoked_by FROM tokens WHERE hash = decode($1, 'hex')";
+    cold tokens = "SELECT name, role, made, made_by, expires, revoked, revoked_by FROM tokens ORDER BY name LIMIT $1";
+    cold is_token = "SELECT 1 FROM tokens WHERE name = $1";
+    cold revoke_token = "UPDATE tokens SET revoked = $2, revoked_by = $3 WHERE name = $1 AND revoked IS NULL";
     hot digests_from = concat!("SELECT ", digest!(), " FROM entries
         WHERE entries.digest BETWEEN decode(rpad($1, 64, '0'), 'hex') AND decode(rpad($1, 64, 'f'), 'hex')
         ORDER BY entries.digest LIMIT 2");

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use lazaret::config::PostgresConfig;
+use lazaret::desk::Role;
 use lazaret::ledger::postgres::Postgres;
 use lazaret::ledger::sqlite::Sqlite;
-use lazaret::ledger::{Arrival, KeptJob, Ledger, LedgerError, Revision, TenantAction, copy};
+use lazaret::ledger::{Arrival, KeptJob, Ledger, LedgerError, NewToken, Revision, TenantAction, TokenMade, copy};
 use lazaret::sandbox::outcome::Outcome;
 use lazaret::tenants::{Block, Use};
 use serde_json::json;
@@ -40,6 +41,14 @@ async fn lived_in(path: &Path) -> Sqlite {
     let block = TenantAction::Block(Block::Refuse);
     ledger.tenant_act("evil", &block, &operator()).await.unwrap();
     let _ = ledger.lease_sideline("noisy", 4).await.unwrap();
+    let token = NewToken {
+        name: "ci".to_owned(),
+        hash: digest("a token"),
+        role: Role::Viewer,
+        made_by: "ann".to_owned(),
+        lasts: None,
+    };
+    assert_eq!(ledger.add_token(&token).await.unwrap(), TokenMade::Made);
     ledger
 }
 
