@@ -5,11 +5,11 @@ pub(super) mod avif;
 mod changes;
 pub(super) mod gif;
 pub(super) mod jpeg;
+pub(super) mod likeness;
 pub(super) mod moving_webp;
 pub(super) mod palette;
 pub(super) mod png;
 pub(super) mod search;
-pub(super) mod similarity;
 pub(super) mod webp;
 
 use std::io::{self, BufWriter, Write};

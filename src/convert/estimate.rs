@@ -7,14 +7,15 @@
 #![forbid(unsafe_code)]
 
 use super::colour::Told;
-use super::encode::search::{SIDE, buffer};
+use super::encode::search::buffer;
 use super::encode::webp::TOKEN_PIXELS;
-use super::encode::{avif, jpeg, keeps_alpha, moving_webp, palette, png};
+use super::encode::{avif, jpeg, keeps_alpha, likeness, moving_webp, palette, png};
 use super::orientation::Orientation;
 use super::plan::{Piece, Plan, Source, Step};
 use super::preflight::Headers;
 use super::transform::{blur, is_filtered, sharpen};
 use crate::format::Format;
+use crate::recipe::work::SAMPLE_SIDE;
 use crate::recipe::{Geometry, Keep, Quality, Recipe, Rendition};
 
 /// Tables, buffers and small allocations of all codecs.
@@ -274,7 +275,7 @@ fn encoder(format: Format, rendition: &Rendition, canvas: (u32, u32), channels: 
     }
 }
 
-/// What is held while the quality is found: the sample, encoded, and decoded again; and with `max_bytes`, two encodings.
+/// What is held while the quality is found: the sample, its planes, and while one is tried, what encodes, decodes, and compares it; and with `max_bytes`, two encodings.
 fn search(format: Format, rendition: &Rendition, canvas: (u32, u32), channels: u64) -> u64 {
     let buffers = match rendition.max_bytes {
         Some(most) => 2 * buffer(area(canvas)).min(most.into()),
@@ -282,10 +283,14 @@ fn search(format: Format, rendition: &Rendition, canvas: (u32, u32), channels: u
     };
     let sample = match rendition.quality() {
         Quality::Auto if rendition.is_lossy(format) => {
-            let sample = (canvas.0.min(SIDE), canvas.1.min(SIDE));
+            let sample = (canvas.0.min(SAMPLE_SIDE), canvas.1.min(SAMPLE_SIDE));
             let pixels = area(sample);
-            let decoded = 20 * pixels;
-            pixels * channels + buffer(pixels) + decoded + encoder(format, rendition, sample, channels, false)
+            let (original, comparing) = likeness::holds(pixels, channels == 4);
+            let encoding = encoder(format, rendition, sample, channels, false);
+            let trying = encoding
+                .max(20 * pixels)
+                .max(comparing - original + pixels * channels.max(3));
+            pixels * channels + buffer(pixels) + original + trying
         }
         _ => 0,
     };

@@ -56,6 +56,14 @@ fn sized(format: Target, width: u32) -> Rendition {
     }
 }
 
+/// One whose quality is found by trying on a sample.
+fn found(format: Target) -> Rendition {
+    Rendition {
+        quality: Some(lazaret::recipe::Quality::Auto),
+        ..sized(format, 640)
+    }
+}
+
 fn recipes() -> Vec<(&'static str, Vec<Rendition>)> {
     let whole = |format| sized(format, 2400);
     vec![
@@ -71,6 +79,8 @@ fn recipes() -> Vec<(&'static str, Vec<Rendition>)> {
             }],
         ),
         ("whole webp", vec![whole(Target::Webp)]),
+        ("found jpeg", vec![found(Target::Jpeg)]),
+        ("found webp", vec![found(Target::Webp)]),
         (
             "several",
             [320, 800, 1600]
