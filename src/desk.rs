@@ -79,6 +79,7 @@ pub(crate) struct Desk {
     accounts: Mutex<Option<(Duration, Arc<Accounts>)>>,
     sessions: Mutex<Sessions>,
     throttle: Mutex<Throttle>,
+    token_throttle: Mutex<Throttle>,
     hashing: Semaphore,
     runs: Mutex<bulk::Runs>,
     retests: Arc<Semaphore>,
@@ -105,6 +106,7 @@ impl Desk {
             accounts: Mutex::default(),
             sessions: Mutex::default(),
             throttle: Mutex::default(),
+            token_throttle: Mutex::default(),
             hashing: Semaphore::new(HASHED_AT_ONCE),
             runs: Mutex::default(),
             retests: Arc::new(Semaphore::new(1)),
@@ -141,8 +143,14 @@ impl Desk {
         locked(&self.sessions)
     }
 
+    /// Of logins.
     fn throttle(&self) -> MutexGuard<'_, Throttle> {
         locked(&self.throttle)
+    }
+
+    /// Of tokens: whoever sends wrong ones has nobody's failed logins forgotten.
+    fn token_throttle(&self) -> MutexGuard<'_, Throttle> {
+        locked(&self.token_throttle)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::format::Format;
 /// Lowest quality that is looked at where the quality is found and not given: what is below is no picture any more.
 pub const LOWEST: u8 = 10;
 
-/// Lowest and highest quality among which `auto` chooses. AVIF stays below the one from which it keeps the colours of every pixel, which
+/// Bounds of the qualities among which `auto` chooses; within two of them it does not try. AVIF stays below the one from which it keeps the colours of every pixel, which
 /// doubles its time.
 pub fn auto(format: Format) -> (u8, u8) {
     match format {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::format::Formats;
 use crate::recipe::work::{Upload, decoding_cost};
-use crate::recipe::{Recipe, Rendition};
+use crate::recipe::{Quality, Recipe, Rendition};
 use crate::sandbox::protocol::Declaration;
 use crate::verdict::{Exceeded, Reason, Refusal};
 
@@ -206,7 +206,7 @@ impl Limits {
         let work = work(declared, recipe);
         let per_megapixel = self.cpu_per_megapixel.as_micros() as u64;
         let cpu = self.cpu_base + Duration::from_micros(work.saturating_mul(per_megapixel) / 1_000_000);
-        // An honest animation, or AVIF, that takes longer than any grant would be convicted.
+        // An honest animation, AVIF, or search for a quality that takes longer than any grant would be convicted.
         if cpu > self.cpu {
             let allowed = self.cpu.saturating_sub(self.cpu_base).as_micros() as u64;
             let allowed = allowed.saturating_mul(1_000_000) / per_megapixel.max(1);
@@ -216,6 +216,12 @@ impl Limits {
             }
             if any(&|rendition| avif::is_avif(rendition, declared.format)) {
                 return Err(avif::too_much(work, allowed));
+            }
+            let searches = |rendition: &Rendition| {
+                rendition.quality() == Quality::Auto && rendition.is_lossy(rendition.output(declared.format))
+            };
+            if any(&searches) {
+                return Err(Refusal::over(Reason::TooComplex, "auto_work", work, allowed));
             }
         }
         Ok(self.timed(memory, cpu.min(self.cpu)))
@@ -394,6 +400,22 @@ mod tests {
             (exceeded.limit.as_str(), exceeded.allowed),
             ("animation_work", 316_666_666)
         );
+    }
+
+    #[test]
+    fn more_qualities_than_there_is_time_to_find_are_refused() {
+        let found = |count: u32| {
+            let renditions = (0..count).map(|index| Rendition {
+                width: Some(500),
+                quality: Some(Quality::Auto),
+                format: Target::Jpeg,
+                ..Rendition::named(&format!("r{index}"))
+            });
+            Limits::default().grant(&declared(1000, 1000), &Recipe::new(renditions.collect()).unwrap())
+        };
+        assert!(found(12).is_ok());
+        let exceeded = found(16).unwrap_err().exceeded.unwrap();
+        assert_eq!((exceeded.limit.as_str(), exceeded.allowed), ("auto_work", 316_666_666));
     }
 
     #[test]

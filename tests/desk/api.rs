@@ -311,9 +311,8 @@ fn whoever_goes_on_trying_tokens_waits_and_people_still_log_in() {
     );
     assert_eq!(Program::refused(&waits), "too-many-tries");
     assert_eq!(desk.browser().log_in("olga", PASSWORD).status, 303);
-    wait_for("the wait to be over", || {
-        Program::with(&desk, &good).get("/workers").status == 200
-    });
+    // Whoever has a good one does not wait for others.
+    assert_eq!(Program::with(&desk, &good).get("/workers").status, 200);
 }
 
 #[test]
@@ -553,7 +552,6 @@ fn odd_paths_filters_and_bodies_have_proper_answers() {
         "{audit}"
     );
     assert_eq!(ci.get("/audit?of=tenants").json()["records"], json!([]));
-    assert!(!desk.log().contains('\u{1b}'));
 }
 
 #[test]

@@ -190,8 +190,10 @@ fn over_its_jobs_per_minute_a_tenant_is_refused_or_waits() {
     wait_for("the others to be parked", || {
         stage.client.ready("lazaret.jobs.interactive") == 0
     });
+    // The last one is on its way to a child when the queue is empty.
+    wait_for("five of them to be done", || answered(&stage, "patient") >= 5);
     let done = answered(&stage, "patient");
-    assert!((5..=10).contains(&done), "{done}");
+    assert!(done <= 10, "{done}");
     stage.well(&["tenant", "limit", "patient", "--clear"]);
     drop(worker);
 }

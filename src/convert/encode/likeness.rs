@@ -10,6 +10,7 @@ use fast_ssim2::{PixelDescriptor, PixelSlice, Ssimulacra2Error, Ssimulacra2Refer
 use super::odd;
 use crate::convert::Failure;
 use crate::convert::pixels::{Layout, Pixels};
+use crate::recipe::work::SAMPLE_SIDE;
 
 /// A picture that others are compared with.
 pub(super) struct Original(Ssimulacra2Reference);
@@ -42,10 +43,10 @@ fn not_compared(problem: Ssimulacra2Error) -> Failure {
 }
 
 /// Bytes that are held for the original, and while another is compared, that picture itself not counted: planes of 32 bits at all sizes.
-/// Measured at 48 and 121 bytes a pixel, twice 48 and 177 with alpha; a picture of a few pixels is padded to 8 × 8.
+/// Measured at 48 and 121 bytes a pixel, twice 48 and 177 with alpha; each edge is padded to 8 pixels.
 pub(in crate::convert) fn holds(pixels: u64, alpha: bool) -> (u64, u64) {
     let (original, comparing) = if alpha { (97, 178) } else { (49, 122) };
-    let pixels = pixels + 1_024;
+    let pixels = pixels + 8 * u64::from(SAMPLE_SIDE);
     (pixels * original, pixels * comparing)
 }
 

@@ -13,7 +13,7 @@ use crate::convert::colour::Source;
 use crate::convert::pixels::Pixels;
 use crate::convert::preflight::Truncated;
 use crate::convert::scale::Scale;
-use crate::convert::{Failure, decode, preflight};
+use crate::convert::{Failure, decode, metadata, preflight};
 use crate::recipe::work::SAMPLE_SIDE as SIDE;
 use crate::recipe::{LOWEST, quality};
 use crate::sandbox::limits::Limits;
@@ -100,6 +100,11 @@ fn highest(
 pub(super) fn auto(pixels: &Pixels, order: Order<'_>) -> Result<u8, Failure> {
     let sample = sample(pixels);
     let original = Original::of(&sample)?;
+    // What a rendition keeps is no part of its looks, and a profile may be longer than all that is held of a sample.
+    let order = Order {
+        kept: metadata::Kept::default(),
+        ..order
+    };
     let mut kept = Kept::new(buffer(u64::from(sample.width) * u64::from(sample.height)));
     lowest(quality::auto(order.format), |quality| {
         kept.empty();
@@ -109,7 +114,7 @@ pub(super) fn auto(pixels: &Pixels, order: Order<'_>) -> Result<u8, Failure> {
 }
 
 fn lowest((lowest, highest): (u8, u8), mut score: impl FnMut(u8) -> Result<f64, Failure>) -> Result<u8, Failure> {
-    // Nothing up to `under` looks as it should; `enough` does, or is the highest.
+    // Nothing up to `under` looks as it should; `enough` does, or was not tried.
     let (mut under, mut enough) = (lowest - 1, highest);
     let mut seen = Vec::new();
     while enough - under > NEAR {

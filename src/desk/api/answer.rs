@@ -96,7 +96,13 @@ fn written(status: StatusCode, value: &impl Serialize) -> Response {
         Ok(text) => (status, [(header::CONTENT_TYPE, "application/json")], text + "\n").into_response(),
         Err(error) => {
             tracing::error!(%error, "an answer of the API cannot be written");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            let text = "{\"error\":{\"code\":\"failed\",\"message\":\"The answer was not made. The log has more.\"}}\n";
+            (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                [(header::CONTENT_TYPE, "application/json")],
+                text,
+            )
+                .into_response()
         }
     }
 }

@@ -1,13 +1,13 @@
-//! Who asks: whoever has a token, and nobody else. Every request with one is a line of the log, as is every refusal.
+//! Who asks: whoever has a token, and nobody else. Every request that a token opens is a line of the log, as is every token that is refused.
 //!
 //! A token is 256 random bits, and what is kept of it is its SHA-256. A slow hash, as passwords have it, would buy nothing: it makes guessing dear
-//! where there is little to guess, and nobody guesses 256 bits, with a fast hash or a slow one. Tries that fail are throttled by address all the
-//! same, apart from logins: a script with an old token shuts no person out.
+//! where there is little to guess, and nobody guesses 256 bits, with a fast hash or a slow one. Those that fail are throttled by address all the
+//! same, so that they fill no log: a good token is let in whatever else comes from there, and logins are counted apart.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 
@@ -48,7 +48,11 @@ impl FromRequestParts<Arc<Desk>> for Caller {
             who: format!("token:{}", token.name),
             role: token.role,
         };
-        let path: String = parts.uri.path().chars().take(PATH).collect();
+        let whole = parts
+            .extensions
+            .get::<OriginalUri>()
+            .map_or(&parts.uri, |whole| &whole.0);
+        let path: String = whole.path().chars().take(PATH).collect();
         tracing::info!(who = caller.who, role = caller.role.word(), from = ?from, method = %parts.method, path, "asks over the API");
         Ok(caller)
     }
@@ -77,34 +81,42 @@ async fn let_in(desk: &Desk, headers: &HeaderMap, from: Option<IpAddr>) -> Resul
     let given = headers
         .get(header::AUTHORIZATION)
         .ok_or_else(|| Refusal::new(Code::NoToken, words))?;
-    let keys = [format!("token from {from:?}")];
-    if let Some(wait) = desk.throttle().wait(&keys, desk.clock.elapsed()) {
-        let seconds = wait.as_secs() + 1;
-        tracing::warn!(from = ?from, seconds, "refused over the API: too many tries");
-        let words = format!("Too many tokens that are none. The next one may be sent in {seconds} s.");
-        return Err(Problem::after(Refusal::new(Code::TooManyTries, words), seconds));
-    }
-    let text = given.to_str().ok().and_then(bearer);
-    let found = match text {
-        Some(text) => desk.work()?.ledger.token(&Digest::of(text.as_bytes())).await?,
+    let found = match given.to_str().ok().and_then(bearer) {
+        Some(text) => lookup(desk, text, from).await?,
         None => None,
     };
     match found {
-        Some(token) if token.standing == TokenStanding::Good => {
-            desk.throttle().succeeded(&keys);
-            Ok(token)
-        }
-        other => {
-            desk.throttle().failed(&keys, desk.clock.elapsed());
-            let (name, standing) = match &other {
-                Some(token) => (token.name.as_str(), token.standing.word()),
-                None => ("", "unknown"),
-            };
-            tracing::warn!(name, standing, from = ?from, "refused over the API: token");
-            let words = format!("This token is {standing}. `lazaret desk token add` makes another one.");
-            Err(Refusal::new(Code::InvalidToken, words).into())
-        }
+        Some(token) if token.standing == TokenStanding::Good => Ok(token),
+        Some(token) => Err(refused(desk, &token.name, token.standing.word(), from)),
+        None => Err(refused(desk, "", "unknown", from)),
     }
+}
+
+/// What the ledger knows of a token. Why it does not answer is for the log, and not for somebody who may be anybody.
+async fn lookup(desk: &Desk, text: &str, from: Option<IpAddr>) -> Result<Option<Token>, Refusal> {
+    let found = desk.work()?.ledger.token(&Digest::of(text.as_bytes())).await;
+    found.map_err(|error| {
+        tracing::error!(%error, from = ?from, "tokens cannot be looked up");
+        let words = "The ledger does not answer. The worker's log says why.";
+        Refusal::new(Code::LedgerUnavailable, words)
+    })
+}
+
+/// A token that opens nothing. Whoever goes on is told to wait, and fills no log.
+fn refused(desk: &Desk, name: &str, standing: &str, from: Option<IpAddr>) -> Problem {
+    let keys = [format!("{from:?}")];
+    let now = desk.clock.elapsed();
+    let mut throttle = desk.token_throttle();
+    if let Some(wait) = throttle.wait(&keys, now) {
+        let seconds = wait.as_secs() + 1;
+        let words = format!("Too many tokens that are none. The next one may be sent in {seconds} s.");
+        return Problem::after(Refusal::new(Code::TooManyTries, words), seconds);
+    }
+    throttle.failed(&keys, now);
+    drop(throttle);
+    tracing::warn!(name, standing, from = ?from, "refused over the API: token");
+    let words = format!("This token is {standing}. `lazaret desk token add` makes another one.");
+    Refusal::new(Code::InvalidToken, words).into()
 }
 
 /// The token in a header, if it may be one.

@@ -31,7 +31,7 @@ pub(super) async fn find(session: &mut Session, hash: &Digest) -> Result<Option<
     row.map(|row| rows::token(&row, now)).transpose()
 }
 
-/// All of them, by name.
+/// The first of them, those that are revoked last, else by name.
 pub(super) async fn list(session: &mut Session) -> Result<Vec<Token>, Fault> {
     let now = session.now;
     let query = query(session.sql.tokens).bind(TOKENS);

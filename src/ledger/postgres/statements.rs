@@ -462,7 +462,7 @@ statements! {
     cold add_token = "INSERT INTO tokens (hash, name, role, made, made_by, expires)
         VALUES (decode($1, 'hex'), $2, $3, $4, $5, $6) ON CONFLICT (name) DO NOTHING";
     cold token = "SELECT name, role, made, made_by, expires, revoked, revoked_by FROM tokens WHERE hash = decode($1, 'hex')";
-    cold tokens = "SELECT name, role, made, made_by, expires, revoked, revoked_by FROM tokens ORDER BY name LIMIT $1";
+    cold tokens = "SELECT name, role, made, made_by, expires, revoked, revoked_by FROM tokens ORDER BY revoked IS NOT NULL, name LIMIT $1";
     cold is_token = "SELECT 1 FROM tokens WHERE name = $1";
     cold revoke_token = "UPDATE tokens SET revoked = $2, revoked_by = $3 WHERE name = $1 AND revoked IS NULL";
     hot digests_from = concat!("SELECT ", digest!(), " FROM entries

@@ -340,7 +340,7 @@ statements! {
     cold workers = "SELECT worker, host, build, since, lease FROM workers ORDER BY host, worker LIMIT ?1";
     cold add_token = "INSERT INTO tokens (hash, name, role, made, made_by, expires) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (name) DO NOTHING";
     cold token = "SELECT name, role, made, made_by, expires, revoked, revoked_by FROM tokens WHERE hash = ?1";
-    cold tokens = "SELECT name, role, made, made_by, expires, revoked, revoked_by FROM tokens ORDER BY name LIMIT ?1";
+    cold tokens = "SELECT name, role, made, made_by, expires, revoked, revoked_by FROM tokens ORDER BY revoked IS NOT NULL, name LIMIT ?1";
     cold is_token = "SELECT 1 FROM tokens WHERE name = ?1";
     cold revoke_token = "UPDATE tokens SET revoked = ?2, revoked_by = ?3 WHERE name = ?1 AND revoked IS NULL";
     /// Digests are hexadecimal, and `g` comes after every digit.
