@@ -283,8 +283,8 @@ fn tokens_that_are_none_open_nothing_and_the_log_says_so() {
         told,
         [
             (&ci, &json!("good"), &json!(null)),
+            (&old, &json!("expired"), &json!(null)),
             (&gone, &json!("revoked"), &json!("vera")),
-            (&old, &json!("expired"), &json!(null))
         ]
     );
 }

@@ -81,8 +81,8 @@ pub async fn a_token_is_revoked_once_and_stays_in_the_list(world: &dyn World) {
     assert_eq!(
         told,
         [
-            ("a", TokenStanding::Revoked, Some("bob")),
-            ("b", TokenStanding::Good, None)
+            ("b", TokenStanding::Good, None),
+            ("a", TokenStanding::Revoked, Some("bob"))
         ]
     );
 }
