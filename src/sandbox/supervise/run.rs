@@ -219,6 +219,12 @@ impl Run<'_> {
             .ceiling
             .and_then(|ceiling| ceiling.exceeded(&declared, self.recipe));
         self.ran.facts.declared = Some(declared);
+        // A tick that came late lets no preflight have the time of a conversion.
+        self.read_clocks();
+        if self.watch != Watch::KernelOnly && self.ran.facts.usage.cpu_ms > self.ran.facts.grant.cpu_ms {
+            self.turn = Turn::Ended;
+            return self.kill(KilledFor::Cpu);
+        }
         match granted {
             Err(refusal) => {
                 self.ran.facts.overruled = Some(refusal);
