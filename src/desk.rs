@@ -12,6 +12,8 @@ mod account;
 mod api;
 mod audit;
 mod bulk;
+mod chart;
+mod course;
 mod decision;
 mod entrance;
 mod entry;

@@ -8,6 +8,7 @@
 
 mod books;
 mod copy;
+mod course;
 mod engine;
 mod inventory;
 mod listing;
@@ -36,9 +37,10 @@ use crate::tenants::{Standing, Use};
 use crate::verdict::{Notes, Reason, Report, Status, Stored};
 
 pub use copy::{Copied, copy};
+pub use course::{Course, RECORDS_COUNTED, Span, Steps, USES_COUNTED};
 pub use inventory::{Count, Inventory, TABLES, Table};
-pub use listing::{COUNTED, LOOKED_AT, Listing, Mark, Page, Sender, Unreviewed, WorkerRecord};
-pub use tenancy::{MINUTES_KEPT, Revision, SIDELINE_LEASE, TenantAction, TenantAuditRecord, TenantSummary};
+pub use listing::{COUNTED, LOOKED_AT, Listing, Mark, Page, Sender, Sort, Unreviewed, WorkerRecord};
+pub use tenancy::{DAYS_KEPT, MINUTES_KEPT, Revision, SIDELINE_LEASE, TenantAction, TenantAuditRecord, TenantSummary};
 pub use tokens::{NewToken, TOKENS, Token, TokenMade, TokenRevoked, TokenStanding};
 pub use trail::{Place, Trail, TrailListing, TrailPage, TrailRecord};
 
@@ -563,6 +565,8 @@ pub trait Ledger: Send + Sync {
     async fn page(&self, listing: &Listing) -> Result<Page, LedgerError>;
     /// A page of the audit trail of all uploads, or of all tenants.
     async fn trail(&self, listing: &TrailListing) -> Result<TrailPage, LedgerError>;
+    /// What went on over time: jobs begun, uploads convicted.
+    async fn course(&self, span: Span) -> Result<Course, LedgerError>;
     /// What waits for an operator.
     async fn unreviewed(&self) -> Result<Unreviewed, LedgerError>;
     /// Workers that signed on and not off, by host; at most 200.

@@ -81,6 +81,15 @@ pub enum Reason {
 }
 
 impl Status {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 5] = [
+        Self::Converted,
+        Self::Rejected,
+        Self::Quarantined,
+        Self::Refused,
+        Self::Failed,
+    ];
+
     /// Its word, as in results.
     pub fn word(self) -> &'static str {
         match self {

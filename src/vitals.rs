@@ -6,6 +6,7 @@
 
 mod figures;
 mod gauges;
+mod hours;
 mod pulse;
 mod readiness;
 mod tally;
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 pub use figures::{Counter, Family, Histogram, Scale};
 pub use gauges::{Copied, Gauges};
+pub use hours::Hours;
 pub use pulse::Pulse;
 pub use readiness::Readiness;
 pub use tally::{PATHS, Path, Ran, Tally};

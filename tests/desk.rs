@@ -13,6 +13,7 @@ mod desk {
     mod asked;
     mod browser;
     mod chromium;
+    mod course;
     mod entrance;
     mod hostile;
     mod many;

@@ -10,6 +10,7 @@
 mod ledger {
     mod blame;
     mod claims;
+    mod course;
     mod jobs;
     mod pace;
     mod postgres;
@@ -101,6 +102,7 @@ mod ledger {
                 tidying_expires_what_is_due,
                 lists_are_filtered,
                 pages_follow_each_other_whatever_they_are_filtered_by,
+                the_oldest_change_comes_first_where_that_is_asked_for,
                 the_trail_goes_back_in_time_page_by_page,
                 bytes_that_are_erased_are_not_said_to_be_there,
                 a_page_looks_so_far_and_the_next_one_goes_on,
@@ -113,6 +115,10 @@ mod ledger {
                 an_export_comes_in_as_it_went_out,
                 an_import_keeps_what_is_stricter,
                 an_import_is_all_or_none,
+            }
+            course {
+                a_course_tells_jobs_and_convictions_step_by_step,
+                the_use_of_days_is_kept_for_a_course,
             }
             tenants {
                 a_standing_is_what_operators_made_of_it,

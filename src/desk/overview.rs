@@ -1,19 +1,20 @@
-//! The overview: what waits for an operator, who works, and how this worker is. The first two are the ledger's, and missing where it is silent;
-//! the rest comes from memory.
+//! The overview: what waits for an operator, what went on, who works, and how this worker is. What is the ledger's is missing where that is silent; the
+//! rest comes from memory.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use bytesize::ByteSize;
 use maud::{Markup, html};
 use tokio::time::timeout;
 
 use super::frame::{columns, moment};
+use super::refusal::Refusal;
 use super::visitor::Visitor;
-use super::{Desk, frame};
-use crate::ledger::{COUNTED, LedgerError, Unreviewed, WorkerRecord};
+use super::{Desk, course, frame};
+use crate::ledger::{COUNTED, Course, Ledger, LedgerError, Span, Unreviewed, WorkerRecord};
 use crate::pipeline::BUILD;
 use crate::verdict::Status;
 use crate::vitals::{Ran, Vitals};
@@ -21,15 +22,21 @@ use crate::vitals::{Ran, Vitals};
 /// How long the ledger is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-pub(super) async fn page(State(desk): State<Arc<Desk>>, visitor: Visitor) -> Response {
+pub(super) async fn page(
+    State(desk): State<Arc<Desk>>,
+    visitor: Visitor,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Response> {
+    let span = course::span(&query.unwrap_or_default()).map_err(Refusal::bad)?;
     let vitals = desk.shown.vitals();
-    let fleet = fleet(&desk).await;
+    let (fleet, course) = tokio::join!(fleet(&desk), course_of(&desk, span));
     let content = html! {
         @match &fleet {
             Ok(fleet) => (review(&fleet.unreviewed)),
             Err(why) => section aria-labelledby="review" { h2 #review { "To review" } p .wrong { (why) } },
         }
         (state(&vitals))
+        (course::shown(span, &course, &vitals))
         (parts(&vitals))
         (work(&vitals))
         (counts(&vitals))
@@ -37,7 +44,7 @@ pub(super) async fn page(State(desk): State<Arc<Desk>>, visitor: Visitor) -> Res
             (workers(&fleet.workers))
         }
     };
-    frame::page(&visitor, "/", "Overview", &content)
+    Ok(frame::page(&visitor, "/", "Overview", &content))
 }
 
 /// What the ledger knows.
@@ -46,19 +53,32 @@ struct Fleet {
     workers: Vec<WorkerRecord>,
 }
 
-/// Asks the ledger, briefly: the page is needed most where it does not answer.
 async fn fleet(desk: &Desk) -> Result<Fleet, String> {
-    let Some(work) = desk.shown.work() else {
-        return Err("The worker has not opened its ledger yet.".to_owned());
-    };
-    let asked = async {
+    let ledger = ledger(desk)?;
+    soon(async {
         Ok(Fleet {
-            unreviewed: work.ledger.unreviewed().await?,
-            workers: work.ledger.workers().await?,
+            unreviewed: ledger.unreviewed().await?,
+            workers: ledger.workers().await?,
         })
-    };
-    match timeout(PATIENCE, asked).await {
-        Ok(answer) => answer.map_err(|error: LedgerError| error.to_string()),
+    })
+    .await
+}
+
+async fn course_of(desk: &Desk, span: Span) -> Result<Course, String> {
+    let ledger = ledger(desk)?;
+    soon(ledger.course(span)).await
+}
+
+fn ledger(desk: &Desk) -> Result<Arc<dyn Ledger>, String> {
+    let work = desk.shown.work();
+    work.map(|work| work.ledger)
+        .ok_or_else(|| "The worker has not opened its ledger yet.".to_owned())
+}
+
+/// What the ledger answers, briefly waited for: the page is needed most where it does not answer.
+async fn soon<T>(answer: impl Future<Output = Result<T, LedgerError>>) -> Result<T, String> {
+    match timeout(PATIENCE, answer).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
         Err(_) => Err(format!("The ledger has not answered for {} s.", PATIENCE.as_secs())),
     }
 }
@@ -199,20 +219,13 @@ fn counts(vitals: &Vitals) -> Markup {
             jobs.map(|(_, _, count)| count).sum()
         })
     };
-    let statuses = [
-        Status::Converted,
-        Status::Rejected,
-        Status::Quarantined,
-        Status::Refused,
-        Status::Failed,
-    ];
     html! {
         section aria-labelledby="jobs" {
             h2 #jobs { "Jobs since it started" }
             table {
                 thead { tr { (columns(&["status", "ended", "known before"])) } }
                 tbody {
-                    @for status in statuses {
+                    @for status in Status::ALL {
                         @let [now, before] = of(status);
                         tr { th scope="row" { (status.word()) } td { (now) } td { (before) } }
                     }

@@ -15,7 +15,7 @@ use super::refusal::Refusal;
 use super::visitor::{Visitor, WHY};
 use super::{Desk, bulk, frame};
 use crate::format::Format;
-use crate::ledger::{Entry, LOOKED_AT, Listing, Mark, Page, WorkerId};
+use crate::ledger::{Entry, LOOKED_AT, Listing, Mark, Page, Sort, WorkerId};
 use crate::quarantine::State as Standing;
 use crate::verdict::{Reason, Status};
 
@@ -48,6 +48,7 @@ pub(super) fn listing(query: &str) -> Result<Listing, String> {
             ("worker", worker) => listing.worker = Some(WorkerId(worker.to_owned())),
             ("since", text) => listing.since = Some(time(text)?),
             ("until", text) => listing.until = Some(time(text)?),
+            ("sort", word) => listing.sort = known(Sort::ALL, Sort::word, "sort", word)?,
             ("behind", text) => listing.behind = Some(mark(text)?),
             (other, _) => return Err(format!("there is no filter {}", shortened(other))),
         }
@@ -66,6 +67,10 @@ fn path(listing: &Listing, behind: Option<Mark>) -> String {
         ("worker", listing.worker.as_ref().map(|worker| worker.0.clone())),
         ("since", listing.since.map(written)),
         ("until", listing.until.map(written)),
+        (
+            "sort",
+            (listing.sort != Sort::default()).then(|| listing.sort.word().to_owned()),
+        ),
         ("behind", behind.map(self::behind)),
     ];
     for (name, value) in pairs {
@@ -108,6 +113,10 @@ pub(super) async fn page(
 }
 
 fn shown(visitor: &Visitor, listing: &Listing, page: &Page) -> Markup {
+    let (first, next) = match listing.sort {
+        Sort::Newest => ("Newest", "Older"),
+        Sort::Oldest => ("Oldest", "Newer"),
+    };
     html! {
         (filters(listing))
         @if page.entries.is_empty() {
@@ -124,8 +133,8 @@ fn shown(visitor: &Visitor, listing: &Listing, page: &Page) -> Markup {
             p { "Of the entries that come next, " (LOOKED_AT) " were looked at. There are more." }
         }
         nav .pages aria-label="Pages of the list" {
-            @if listing.behind.is_some() { a rel="first" href=(path(listing, None)) { "Newest" } }
-            @if page.next.is_some() { a rel="next" href=(path(listing, page.next)) { "Older" } }
+            @if listing.behind.is_some() { a rel="first" href=(path(listing, None)) { (first) } }
+            @if page.next.is_some() { a rel="next" href=(path(listing, page.next)) { (next) } }
         }
     }
 }
@@ -144,6 +153,13 @@ fn filters(listing: &Listing) -> Markup {
             label { "Worker " input name="worker" value=[listing.worker.as_ref().map(|worker| &worker.0)] maxlength=(LONGEST); }
             label { "Changed since (UTC) " input type="datetime-local" name="since" value=[listing.since.map(written)]; }
             label { "and before (UTC) " input type="datetime-local" name="until" value=[listing.until.map(written)]; }
+            label { "First "
+                select name="sort" {
+                    @for sort in Sort::ALL {
+                        option value=(sort.word()) selected[sort == listing.sort] { (sort.word()) " change" }
+                    }
+                }
+            }
             button { "Filter" }
         }
     }
@@ -248,7 +264,7 @@ mod tests {
         let digest = Digest::of(b"x");
         let text = format!(
             "/quarantine?state=quarantined&reason=worker-loss&tenant=a%26b+%3C&format=svg&worker=host-1-abc\
-             &since=2026-11-01T00%3A00&until=2026-11-22T03%3A30&behind=17-{digest}"
+             &since=2026-11-01T00%3A00&until=2026-11-22T03%3A30&sort=oldest&behind=17-{digest}"
         );
         let read = listing(text.split_once('?').unwrap().1).unwrap();
         assert_eq!(
@@ -256,9 +272,13 @@ mod tests {
             (Some(Standing::Quarantined), Some(Reason::WorkerLoss), Some(Format::Svg))
         );
         assert_eq!((read.tenant.as_deref(), read.most), (Some("a&b <"), PAGE));
+        assert_eq!(read.sort, Sort::Oldest);
         assert_eq!(read.behind, Some(Mark { changed_ms: 17, digest }));
         assert_eq!(path(&read, read.behind), text);
-        assert_eq!(path(&listing("state=&tenant=&since=").unwrap(), None), "/quarantine");
+        assert_eq!(
+            path(&listing("state=&tenant=&since=&sort=newest").unwrap(), None),
+            "/quarantine"
+        );
     }
 
     #[test]
@@ -276,7 +296,7 @@ mod tests {
             ("tenant=a%00", "a character that nothing here has"),
             ("since=soon", "a time is written as"),
             ("until=99999-01-01T00:00", "a time is written as"),
-            ("sort=evil", "no filter sort"),
+            ("sort=evil", "no sort of that name"),
             (long.as_str(), "longer than 200"),
             (name.as_str(), "no filter nnnnnnnnnnnnnnnnnnnn"),
         ] {

@@ -5,6 +5,7 @@
 
 mod charge;
 mod claim;
+mod course;
 mod entries;
 mod group;
 mod hints;
@@ -32,10 +33,10 @@ use self::hints::Hints;
 use self::small::{Answer, End, IfKept, Park};
 use super::engine::{Engine, Fault, Lock};
 use super::{
-    Acted, Arrival, AttemptId, ByClaim, Claim, Claimed, Dossier, Ending, Entry, Filter, KeptJob, Ledger, LedgerError,
-    Listing, Lost, NewToken, Operator, Page, RefusalOf, Reopened, Revision, Seen, Settled, StrikeRecord, TenantAction,
-    TenantAuditRecord, TenantSummary, Token, TokenMade, TokenRevoked, TrailListing, TrailPage, Unreviewed, WorkerId,
-    WorkerRecord,
+    Acted, Arrival, AttemptId, ByClaim, Claim, Claimed, Course, Dossier, Ending, Entry, Filter, KeptJob, Ledger,
+    LedgerError, Listing, Lost, NewToken, Operator, Page, RefusalOf, Reopened, Revision, Seen, Settled, Span,
+    StrikeRecord, TenantAction, TenantAuditRecord, TenantSummary, Token, TokenMade, TokenRevoked, TrailListing,
+    TrailPage, Unreviewed, WorkerId, WorkerRecord,
 };
 use crate::digest::Digest;
 use crate::quarantine::Action;
@@ -358,6 +359,10 @@ impl<E: Engine> Ledger for Books<E> {
 
     async fn trail(&self, listing: &TrailListing) -> Result<TrailPage, LedgerError> {
         reading!(self, |session| trail::page(session, listing))
+    }
+
+    async fn course(&self, span: Span) -> Result<Course, LedgerError> {
+        reading!(self, |session| course::course(session, span))
     }
 
     async fn unreviewed(&self) -> Result<Unreviewed, LedgerError> {

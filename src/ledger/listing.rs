@@ -1,6 +1,6 @@
 //! The operators' list: which entries a page of it shows, and where the next one begins.
 //!
-//! A page is found by one index, that of the rarest filter, from the newest entry on. The other filters are held against what that index gives, and
+//! A page is found by one index, that of the rarest filter, from the newest change on or from the oldest. The other filters are held against what that index gives, and
 //! no more than [`LOOKED_AT`] entries of it: a page may be short, or empty, and still have a next one. So no page costs more because there are
 //! more entries.
 
@@ -16,7 +16,7 @@ use crate::verdict::Reason;
 /// Most entries that are looked at for one page.
 pub const LOOKED_AT: u32 = 4000;
 
-/// Which entries a page shows, newest change first. All conditions hold together.
+/// Which entries a page shows, and in which order. All conditions hold together.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Listing {
     /// Only this state. An entry whose time is over is neither `suspected` nor `quarantined`, and `expired` once it was tidied.
@@ -33,10 +33,35 @@ pub struct Listing {
     pub since: Option<DateTime<Utc>>,
     /// Changed before.
     pub until: Option<DateTime<Utc>>,
-    /// Behind this place of the list.
+    /// Which change comes first.
+    pub sort: Sort,
+    /// Behind this place of the list, in its order.
     pub behind: Option<Mark>,
     /// At most so many entries.
     pub most: u32,
+}
+
+/// Which change comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sort {
+    /// The newest.
+    #[default]
+    Newest,
+    /// The oldest.
+    Oldest,
+}
+
+impl Sort {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Newest, Self::Oldest];
+
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Newest => "newest",
+            Self::Oldest => "oldest",
+        }
+    }
 }
 
 /// A place in the list: behind the entry with this digest that changed then.
@@ -51,7 +76,7 @@ pub struct Mark {
 /// What a page shows.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Page {
-    /// Newest change first.
+    /// In the order that was asked for.
     pub entries: Vec<Entry>,
     /// Where the next page begins; none: there is nothing more.
     pub next: Option<Mark>,

@@ -9,8 +9,10 @@ use crate::tenants::{Block, SomeLimits, Standing, Use};
 
 /// How long a sideline is a tenant's own after it was leased or kept last.
 pub const SIDELINE_LEASE: Duration = Duration::from_secs(600);
-/// How long the use of a minute is kept; that of a day is kept for [`super::HISTORY`].
+/// How long the use of a minute is kept.
 pub const MINUTES_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// How long the use of a day is kept.
+pub const DAYS_KEPT: Duration = Duration::from_secs(31 * 24 * 3600);
 
 /// How far changes of standings have been read. Every change has a higher one than all before it, whichever tenant it is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize, Deserialize)]

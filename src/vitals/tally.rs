@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::figures::{Counter, Family, Histogram, Scale};
+use super::hours::Hours;
 use crate::blame::Judgement;
-use crate::clock::Stopwatch;
+use crate::clock::{self, Stopwatch};
 use crate::ledger::{Ending, Settled};
 use crate::pipeline::Retry;
 use crate::sandbox::outcome::Outcome;
@@ -46,6 +47,8 @@ pub struct Tally {
     turned_ms: AtomicU64,
     /// Jobs that ended: as converted, and by reason. Run for them, and answered from memory.
     jobs: [Vec<Counter>; 2],
+    /// The same jobs, hour by hour.
+    pub hours: Hours,
     /// From enqueueing to the start of work.
     pub waits: Histogram,
     /// Attempts that ended.
@@ -82,6 +85,7 @@ impl Tally {
             clock: Stopwatch::start(),
             turned_ms: AtomicU64::new(0),
             jobs: [by_end(), by_end()],
+            hours: Hours::default(),
             waits: Histogram::of(Scale::Milliseconds, &WAITS),
             attempts: Family::of(&Outcome::WORDS),
             cpu: Histogram::of(Scale::Milliseconds, &TIMES),
@@ -115,6 +119,7 @@ impl Tally {
         if let Some(count) = self.jobs[usize::from(report.repeat)].get(end) {
             count.one();
         }
+        self.hours.ended(clock::unix_ms(), report.status);
         if let Some(waited) = report.queued_ms {
             self.waits.saw(waited);
         }

@@ -156,19 +156,28 @@ fn pages_of_the_list_follow_each_other() {
     let file = desk.world.write("more", more);
     assert!(desk.quarantine(&["import", file.to_str().unwrap()]).status.success());
     let mut ci = Program::new(&desk, "ci", "viewer");
-    let (mut path, mut sizes) = ("/quarantine?tenant=acme".to_owned(), Vec::new());
-    let mut digests = std::collections::BTreeSet::new();
-    loop {
-        let page = ci.get(&path).json();
-        let entries = page["entries"].as_array().unwrap();
-        digests.extend(entries.iter().map(|entry| entry["digest"].to_string()));
-        sizes.push(entries.len());
-        match page["next"].as_str() {
-            Some(next) if sizes.len() < 10 => path = format!("/quarantine?tenant=acme&behind={next}"),
-            _ => break,
+    let mut all_pages = |first: &str| {
+        let (mut path, mut sizes, mut digests) = (first.to_owned(), Vec::new(), Vec::new());
+        loop {
+            let page = ci.get(&path).json();
+            let entries = page["entries"].as_array().unwrap();
+            digests.extend(entries.iter().map(|entry| entry["digest"].as_str().unwrap().to_owned()));
+            sizes.push(entries.len());
+            match page["next"].as_str() {
+                Some(next) if sizes.len() < 10 => path = format!("{first}&behind={next}"),
+                _ => break,
+            }
         }
-    }
-    assert_eq!((sizes, digests.len()), (vec![50, 50, 20], 120));
+        assert_eq!(sizes, [50, 50, 20], "{first}");
+        digests
+    };
+    let newest_first = all_pages("/quarantine?tenant=acme&sort=newest");
+    assert_eq!(newest_first, all_pages("/quarantine?tenant=acme"));
+    let mut oldest_first = all_pages("/quarantine?tenant=acme&sort=oldest");
+    oldest_first.reverse();
+    assert_eq!(oldest_first, newest_first);
+    let distinct: std::collections::BTreeSet<_> = newest_first.into_iter().collect();
+    assert_eq!(distinct.len(), 120);
 }
 
 #[test]

@@ -11,6 +11,7 @@ fn every_page_has_its_headers_and_nothing_inline() {
     let mut browser = desk.as_user("olga");
     for (path, status) in [
         ("/", 200),
+        ("/?span=30d", 200),
         ("/login", 200),
         ("/quarantine", 200),
         ("/quarantine?state=lost", 400),

@@ -48,33 +48,44 @@ fn fill(desk: &Desk, entries: u32) {
     });
 }
 
-/// Where the page says that there are older entries.
-fn older(page: &str) -> Option<String> {
-    let (before, _) = page.split_once("\">Older</a>")?;
+/// Where the page says that the list goes on.
+fn next(page: &str, word: &str) -> Option<String> {
+    let (before, _) = page.split_once(&format!("\">{word}</a>"))?;
     let (_, path) = before.rsplit_once("href=\"")?;
     Some(path.replace("&amp;", "&"))
 }
 
 #[test]
-fn pages_lead_from_the_newest_to_the_oldest() {
+fn pages_lead_from_the_newest_to_the_oldest_and_back() {
     let desk = Desk::new();
     // 81 of each tenant: enough for pages to turn.
     fill(&desk, 2997);
     let mut olga = desk.as_user("olga");
-    let mut path = Some("/quarantine?tenant=t7".to_owned());
-    let mut seen = std::collections::BTreeSet::new();
-    let mut pages = 0;
+    let newest_first = all_pages(&mut olga, "/quarantine?tenant=t7", "Older");
+    let mut oldest_first = all_pages(&mut olga, "/quarantine?tenant=t7&sort=oldest", "Newer");
+    assert_eq!(oldest_first.first(), Some(&format!("{:064x}", 7919 * 7)));
+    oldest_first.reverse();
+    assert_eq!(oldest_first, newest_first);
+}
+
+/// The digests of 81 entries, on two pages.
+fn all_pages(browser: &mut Browser, first: &str, word: &str) -> Vec<String> {
+    let mut path = Some(first.to_owned());
+    let (mut seen, mut pages) = (Vec::new(), 0);
     while let Some(at) = path {
-        let page = olga.get(&at);
+        let page = browser.get(&at);
         assert_eq!(page.status, 200);
         for part in page.body.split("href=\"/quarantine/").skip(1) {
-            assert!(seen.insert(part[..64].to_owned()), "twice: {}", &part[..64]);
+            let digest = part[..64].to_owned();
+            assert!(!seen.contains(&digest), "twice: {digest}");
+            seen.push(digest);
         }
-        path = older(&page.body);
+        path = next(&page.body, word);
         pages += 1;
         assert!(pages < 100, "it ends");
     }
     assert_eq!((seen.len(), pages), (81, 2));
+    seen
 }
 
 #[test]
@@ -90,7 +101,9 @@ fn a_page_of_a_hundred_thousand() {
     for path in [
         "/quarantine".to_owned(),
         format!("/quarantine?{middle}"),
+        "/quarantine?sort=oldest".to_owned(),
         "/quarantine?state=quarantined".to_owned(),
+        "/quarantine?state=quarantined&sort=oldest".to_owned(),
         "/quarantine?state=suspected".to_owned(),
         "/quarantine?state=expired".to_owned(),
         "/quarantine?reason=memory".to_owned(),
@@ -107,6 +120,7 @@ fn a_page_of_a_hundred_thousand() {
         "/quarantine?state=expired&reason=memory".to_owned(),
         format!("/quarantine/{entry}"),
         "/".to_owned(),
+        "/?span=30d".to_owned(),
     ] {
         let mut times: Vec<Duration> = (0..ROUNDS)
             .map(|_| {

@@ -4,8 +4,8 @@ use chrono::TimeDelta;
 use lazaret::blame::{Judgement, Scope};
 use lazaret::format::Format;
 use lazaret::ledger::{
-    Acted, Claimed, Dossier, Entry, Filter, Ledger, LedgerError, Listing, Looks, Operator, Page, Seen, StrikeRecord,
-    TenantAction, Trail, TrailListing,
+    Acted, Claimed, Dossier, Entry, Filter, Ledger, LedgerError, Listing, Looks, Operator, Page, Seen, Sort,
+    StrikeRecord, TenantAction, Trail, TrailListing,
 };
 use lazaret::quarantine::{Action, Gate, RAISED, State};
 use lazaret::verdict::Reason;
@@ -312,7 +312,11 @@ async fn all_pages(ledger: &dyn Ledger, mut listing: Listing) -> Vec<String> {
         names.extend(entries.into_iter().map(|entry| entry.name));
         match next {
             Some(mark) => {
-                assert!(listing.behind.is_none_or(|before| mark < before), "it goes on");
+                let goes_on = listing.behind.is_none_or(|before| match listing.sort {
+                    Sort::Newest => mark < before,
+                    Sort::Oldest => mark > before,
+                });
+                assert!(goes_on, "{listing:?} {mark:?}");
                 listing.behind = Some(mark);
             }
             None => return names,
@@ -439,6 +443,60 @@ pub async fn pages_follow_each_other_whatever_they_are_filtered_by(world: &dyn W
     assert_eq!(sorted(listed), "12345678");
 }
 
+/// Whatever the filter, the list from the oldest change on is that from the newest on, read backwards.
+pub async fn the_oldest_change_comes_first_where_that_is_asked_for(world: &dyn World) {
+    ten(world).await;
+    let ledger = world.later(HOUR * 7);
+    let five = ledger.dossier(&digest("5")).await.unwrap().unwrap().entry.changed;
+    let all = Listing::default;
+    let tenant = Some("globex".to_owned());
+    let (state, reason) = (Some(State::Quarantined), Some(Reason::Cpu));
+    let (since, until) = (Some(five), Some(five + TimeDelta::minutes(90)));
+    let mut found = Vec::new();
+    for listing in [
+        all(),
+        Listing { state, ..all() },
+        Listing { reason, ..all() },
+        Listing { tenant, ..all() },
+        Listing {
+            format: Some(Format::Svg),
+            ..all()
+        },
+        Listing {
+            worker: Some(worker("w2")),
+            ..all()
+        },
+        Listing { state, reason, ..all() },
+        Listing { since, ..all() },
+        Listing { until: since, ..all() },
+        Listing { since, until, ..all() },
+        Listing {
+            state,
+            since,
+            until,
+            ..all()
+        },
+    ] {
+        let mut backwards = all_pages(&*ledger, listing.clone()).await;
+        backwards.reverse();
+        let sort = Sort::Oldest;
+        let oldest_first = all_pages(
+            &*ledger,
+            Listing {
+                sort,
+                ..listing.clone()
+            },
+        )
+        .await;
+        assert_eq!(oldest_first, backwards, "{listing:?}");
+        found.push(oldest_first.len());
+    }
+    // All; eight are still quarantined; the others as they were made.
+    assert_eq!(found[..7], [10, 8, 4, 5, 5, 5, 2], "{found:?}");
+    // What changed at the very time is since then, and not before.
+    assert_eq!(found[7] + found[8], 10);
+}
+
 /// Where the filter lets through less than a page among what is looked at, the next page begins behind that, and nothing is left out.
 pub async fn a_page_looks_so_far_and_the_next_one_goes_on(world: &dyn World) {
     let ledger = world.ledger();
@@ -484,6 +542,15 @@ pub async fn a_page_looks_so_far_and_the_next_one_goes_on(world: &dyn World) {
         [rare]
     );
     assert_eq!(second.next, None);
+
+    // From the oldest on, the rare one comes first, and what was looked at in vain ends the list.
+    (listing.sort, listing.behind) = (Sort::Oldest, None);
+    let first = ledger.page(&listing).await.unwrap();
+    let digests: Vec<_> = first.entries.iter().map(|entry| entry.digest).collect();
+    assert_eq!((digests, first.next.is_some()), (vec![rare], true));
+    listing.behind = first.next;
+    let second = ledger.page(&listing).await.unwrap();
+    assert_eq!((second.entries.len(), second.next), (0, None));
 }
 
 pub async fn of_two_who_decide_at_once_one_is_too_late(world: &dyn World) {

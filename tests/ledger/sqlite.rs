@@ -1,5 +1,6 @@
 //! What is SQLite's own: its world, its file, rows that somebody edited, and many processes on one file.
 
+mod course;
 mod edited;
 mod file;
 mod processes;

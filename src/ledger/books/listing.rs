@@ -3,7 +3,7 @@
 use super::entries::{as_of, time};
 use super::rows::{self, Cells, word};
 use crate::ledger::engine::{Fault, Query, Session, Statements, query};
-use crate::ledger::{COUNTED, Entry, LOOKED_AT, Listing, Mark, Page, Unreviewed, WorkerRecord};
+use crate::ledger::{COUNTED, Entry, LOOKED_AT, Listing, Mark, Page, Sort, Unreviewed, WorkerRecord};
 
 /// The first stretch; each further one is four times as long: most pages are full after the first.
 const FIRST: u32 = 64;
@@ -22,21 +22,49 @@ struct Way {
 
 /// The way of the filter that is likely to be rarest.
 fn way(sql: &Statements, listing: &Listing) -> Result<Way, Fault> {
-    let (page, end, value) = match listing {
+    let (newest, oldest, value) = match listing {
         Listing {
             worker: Some(worker), ..
-        } => (sql.page_of_worker, sql.end_of_worker, Some(worker.0.clone())),
+        } => (
+            (sql.page_of_worker, sql.end_of_worker),
+            (sql.oldest_of_worker, sql.oldest_end_of_worker),
+            Some(worker.0.clone()),
+        ),
         Listing {
             tenant: Some(tenant), ..
-        } => (sql.page_of_tenant, sql.end_of_tenant, Some(tenant.clone())),
+        } => (
+            (sql.page_of_tenant, sql.end_of_tenant),
+            (sql.oldest_of_tenant, sql.oldest_end_of_tenant),
+            Some(tenant.clone()),
+        ),
         Listing {
             format: Some(format), ..
-        } => (sql.page_of_format, sql.end_of_format, Some(word(format)?)),
+        } => (
+            (sql.page_of_format, sql.end_of_format),
+            (sql.oldest_of_format, sql.oldest_end_of_format),
+            Some(word(format)?),
+        ),
         Listing {
             reason: Some(reason), ..
-        } => (sql.page_of_reason, sql.end_of_reason, Some(word(reason)?)),
-        Listing { state: Some(state), .. } => (sql.page_of_state, sql.end_of_state, Some(state.word().to_owned())),
-        _ => (sql.page_of_all, sql.end_of_all, None),
+        } => (
+            (sql.page_of_reason, sql.end_of_reason),
+            (sql.oldest_of_reason, sql.oldest_end_of_reason),
+            Some(word(reason)?),
+        ),
+        Listing { state: Some(state), .. } => (
+            (sql.page_of_state, sql.end_of_state),
+            (sql.oldest_of_state, sql.oldest_end_of_state),
+            Some(state.word().to_owned()),
+        ),
+        _ => (
+            (sql.page_of_all, sql.end_of_all),
+            (sql.oldest_of_all, sql.oldest_end_of_all),
+            None,
+        ),
+    };
+    let (page, end) = match listing.sort {
+        Sort::Newest => newest,
+        Sort::Oldest => oldest,
     };
     let first = match listing.worker {
         Some(_) => OF_WORKER,
@@ -98,18 +126,23 @@ fn mark(entry: &Entry) -> Mark {
     }
 }
 
-/// The first five values, which say which stretch it is.
+/// The first five values, which say which stretch it is: where the list ends, and the place that it goes on from.
 fn of_stretch(statement: &'static str, way: &Way, listing: &Listing, behind: Option<Mark>, stretch: u32) -> Query {
-    let (before, digest) = match (behind, listing.until) {
-        (Some(mark), _) => (mark.changed_ms, mark.digest.to_string()),
-        // Nothing comes before the empty digest: what changed at that very time is out.
-        (None, Some(until)) => (until.timestamp_millis(), String::new()),
-        (None, None) => (i64::MAX, String::new()),
+    let since = listing.since.map_or(i64::MIN, |since| since.timestamp_millis());
+    let until = listing.until.map_or(i64::MAX, |until| until.timestamp_millis());
+    let (end, begin) = match listing.sort {
+        Sort::Newest => (since, until),
+        Sort::Oldest => (until, since),
+    };
+    let (changed_ms, digest) = match behind {
+        Some(mark) => (mark.changed_ms, mark.digest.to_string()),
+        // Nothing comes before the empty digest: from the newest on, what changed at that very time is out; from the oldest on, it is in.
+        None => (begin, String::new()),
     };
     query(statement)
         .bind(way.value.clone())
-        .bind(listing.since.map_or(i64::MIN, |since| since.timestamp_millis()))
-        .bind(before)
+        .bind(end)
+        .bind(changed_ms)
         .bind(digest)
         .bind(stretch)
 }

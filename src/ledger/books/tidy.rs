@@ -3,7 +3,7 @@
 use super::entries;
 use super::tenants;
 use crate::ledger::engine::{Fault, Session, query};
-use crate::ledger::{HISTORY, MINUTES_KEPT};
+use crate::ledger::{DAYS_KEPT, HISTORY, MINUTES_KEPT};
 
 /// Most rows of one table that one call changes.
 const BATCH: u32 = 300;
@@ -13,12 +13,13 @@ pub(super) async fn tidy(session: &mut Session) -> Result<u64, Fault> {
     let mut changed = entries::expire_due(session, BATCH).await?;
     let history = session.now - HISTORY.as_millis() as i64;
     let minutes = tenants::minute(session.now - MINUTES_KEPT.as_millis() as i64);
+    let days = tenants::day(session.now - DAYS_KEPT.as_millis() as i64);
     for (statement, before) in [
         (session.sql.drop_jobs, history),
         (session.sql.drop_runs, history),
         (session.sql.drop_refusals, history),
         (session.sql.drop_minutes, minutes),
-        (session.sql.drop_days, tenants::day(history)),
+        (session.sql.drop_days, days),
     ] {
         let query = query(statement).bind(before).bind(BATCH);
         changed += query.execute(session.connection()).await?;

@@ -69,44 +69,63 @@ macro_rules! format_of_entry {
     };
 }
 
-/// A stretch of the list in an index: `?1` what the index is by, `?2` changed since, `?3` and `?4` behind which entry, `?5` how many.
+/// Where a stretch of the list begins and ends, and its order: from the newest change on, `?2` changed since; from the oldest on, `?2` changed before.
+macro_rules! bounds {
+    (newest) => {
+        "entries.changed >= ?2 AND (entries.changed, entries.digest) < (?3, ?4)
+            ORDER BY entries.changed DESC, entries.digest DESC LIMIT ?5"
+    };
+    (oldest) => {
+        "entries.changed < ?2 AND (entries.changed, entries.digest) > (?3, ?4)
+            ORDER BY entries.changed, entries.digest LIMIT ?5"
+    };
+}
+
+/// The same order, of what a stretch has.
+macro_rules! order {
+    (newest) => {
+        " ORDER BY stretch.at DESC, stretch.key DESC"
+    };
+    (oldest) => {
+        " ORDER BY stretch.at, stretch.key"
+    };
+}
+
+/// A stretch of the list in an index: `?1` what the index is by, `?2` see `bounds`, `?3` and `?4` behind which entry, `?5` how many.
 macro_rules! stretch {
-    (all) => {
-        stretch!(by "(?1 IS NULL OR TRUE)")
+    (all $order:tt) => {
+        stretch!(by $order "(?1 IS NULL OR TRUE)")
     };
-    (state) => {
-        stretch!(by "state = ?1")
+    (state $order:tt) => {
+        stretch!(by $order "state = ?1")
     };
-    (reason) => {
-        stretch!(by "reason = ?1")
+    (reason $order:tt) => {
+        stretch!(by $order "reason = ?1")
     };
-    (tenant) => {
-        stretch!(by "tenant = ?1")
+    (tenant $order:tt) => {
+        stretch!(by $order "tenant = ?1")
     };
-    (format) => {
-        stretch!(by format_of_entry!(), " = ?1")
+    (format $order:tt) => {
+        stretch!(by $order format_of_entry!(), " = ?1")
     };
     // By worker: what its last thousand strikes hit.
-    (worker) => {
-        "(SELECT entries.changed AS at, entries.digest AS key FROM (SELECT DISTINCT digest AS hit FROM
+    (worker $order:tt) => {
+        concat!("(SELECT entries.changed AS at, entries.digest AS key FROM (SELECT DISTINCT digest AS hit FROM
             (SELECT digest FROM attempts WHERE worker = ?1 AND struck = 1 ORDER BY id DESC LIMIT 1000) AS strokes) AS hits
-        CROSS JOIN entries ON entries.digest = hits.hit
-        WHERE entries.changed >= ?2 AND (entries.changed, entries.digest) < (?3, ?4)
-        ORDER BY entries.changed DESC, entries.digest DESC LIMIT ?5) AS stretch"
+        CROSS JOIN entries ON entries.digest = hits.hit WHERE ", bounds!($order), ") AS stretch")
     };
-    (by $($condition:expr),*) => {
-        concat!("(SELECT changed AS at, digest AS key FROM entries WHERE ", $($condition,)* " AND changed >= ?2
-            AND (changed, digest) < (?3, ?4) ORDER BY changed DESC, digest DESC LIMIT ?5) AS stretch")
+    (by $order:tt $($condition:expr),*) => {
+        concat!("(SELECT changed AS at, digest AS key FROM entries WHERE ", $($condition,)* " AND ", bounds!($order), ") AS stretch")
     };
 }
 
 /// What a stretch has of the list: `?6` state, `?7` now, `?8` reason, `?9` tenant, `?10` format, `?11` at most.
 macro_rules! page {
-    ($by:tt) => {
-        concat!("SELECT ", entry_columns!(), " FROM ", stretch!($by), " CROSS JOIN entries ON entries.digest = stretch.key
+    ($by:tt $order:tt) => {
+        concat!("SELECT ", entry_columns!(), " FROM ", stretch!($by $order), " CROSS JOIN entries ON entries.digest = stretch.key
             WHERE (?6 IS NULL OR state = ?6 AND NOT coalesce(expires <= ?7 AND state IN ('suspected', 'quarantined'), FALSE))
-            AND (?8 IS NULL OR reason = ?8) AND (?9 IS NULL OR tenant = ?9) AND (?10 IS NULL OR ", format_of_entry!(), " = ?10)
-            ORDER BY stretch.at DESC, stretch.key DESC LIMIT ?11")
+            AND (?8 IS NULL OR reason = ?8) AND (?9 IS NULL OR tenant = ?9) AND (?10 IS NULL OR ", format_of_entry!(), " = ?10)",
+            order!($order), " LIMIT ?11")
     };
 }
 
@@ -148,11 +167,12 @@ macro_rules! end_of_trail {
 
 /// The last entry of a stretch, where it is full.
 macro_rules! end {
-    ($by:tt) => {
+    ($by:tt $order:tt) => {
         concat!(
             "SELECT at, key FROM ",
-            stretch!($by),
-            " ORDER BY at DESC, key DESC LIMIT 1 OFFSET ?5 - 1"
+            stretch!($by $order),
+            order!($order),
+            " LIMIT 1 OFFSET ?5 - 1"
         )
     };
 }
@@ -315,18 +335,30 @@ statements! {
             IN (SELECT value FROM json_each(?1)))
         AND (?2 IS NULL OR reason = ?2) AND (?3 IS NULL OR tenant = ?3) AND changed BETWEEN ?4 AND ?5
         ORDER BY changed DESC, digest LIMIT ?7");
-    hot page_of_all = page!(all);
-    hot end_of_all = end!(all);
-    hot page_of_state = page!(state);
-    hot end_of_state = end!(state);
-    hot page_of_reason = page!(reason);
-    hot end_of_reason = end!(reason);
-    hot page_of_tenant = page!(tenant);
-    hot end_of_tenant = end!(tenant);
-    hot page_of_format = page!(format);
-    hot end_of_format = end!(format);
-    hot page_of_worker = page!(worker);
-    hot end_of_worker = end!(worker);
+    hot page_of_all = page!(all newest);
+    hot end_of_all = end!(all newest);
+    hot oldest_of_all = page!(all oldest);
+    hot oldest_end_of_all = end!(all oldest);
+    hot page_of_state = page!(state newest);
+    hot end_of_state = end!(state newest);
+    hot oldest_of_state = page!(state oldest);
+    hot oldest_end_of_state = end!(state oldest);
+    hot page_of_reason = page!(reason newest);
+    hot end_of_reason = end!(reason newest);
+    hot oldest_of_reason = page!(reason oldest);
+    hot oldest_end_of_reason = end!(reason oldest);
+    hot page_of_tenant = page!(tenant newest);
+    hot end_of_tenant = end!(tenant newest);
+    hot oldest_of_tenant = page!(tenant oldest);
+    hot oldest_end_of_tenant = end!(tenant oldest);
+    hot page_of_format = page!(format newest);
+    hot end_of_format = end!(format newest);
+    hot oldest_of_format = page!(format oldest);
+    hot oldest_end_of_format = end!(format oldest);
+    hot page_of_worker = page!(worker newest);
+    hot end_of_worker = end!(worker newest);
+    hot oldest_of_worker = page!(worker oldest);
+    hot oldest_end_of_worker = end!(worker oldest);
     hot trail_of_uploads = trail!("audit", "digest AS about, old_state AS before, new_state AS after");
     hot end_of_uploads = end_of_trail!("audit");
     hot trail_of_tenants = trail!("tenant_audit", "tenant AS about, old_standing AS before, new_standing AS after");
@@ -334,6 +366,17 @@ statements! {
     /// Of the attempts that are kept.
     hot senders = "SELECT tenant, name, count(*) AS times, max(started) AS last FROM attempts WHERE digest = ?1
         GROUP BY tenant, name ORDER BY times DESC, last DESC LIMIT 20";
+    /// `?1`: since which minute, `?2`: how many rows.
+    hot jobs_by_hour = "SELECT minute / 60 AS step, sum(jobs) AS times, count(*) AS looked_at, min(minute) AS first
+        FROM (SELECT minute, jobs FROM tenant_minutes WHERE minute >= ?1 ORDER BY minute DESC LIMIT ?2) AS stretch GROUP BY step";
+    /// `?1`: since which day, `?2`: how many rows.
+    hot jobs_by_day = "SELECT day AS step, sum(jobs) AS times, count(*) AS looked_at, min(day) AS first
+        FROM (SELECT day, jobs FROM tenant_days WHERE day >= ?1 ORDER BY day DESC LIMIT ?2) AS stretch GROUP BY step";
+    /// A stretch of the audit trail, `?5` the milliseconds of a step. A conviction has its strike, of the same time, unless somebody edited rows.
+    hot convictions_by_step = concat!("SELECT step, reason, count(*) AS times FROM (SELECT at / ?5 AS step, coalesce(
+            (SELECT reason FROM strikes WHERE strikes.digest = stretch.digest AND strikes.at = stretch.at ORDER BY strikes.id DESC LIMIT 1),
+            (SELECT reason FROM entries WHERE entries.digest = stretch.digest)) AS reason
+        FROM ", past_stretch!("audit"), " WHERE action = 'convict') AS convicted GROUP BY step, reason");
     /// `?1`: count so far and no further.
     hot unreviewed = "SELECT (SELECT min(changed) FROM entries WHERE state = 'quarantined') AS oldest,
         (SELECT count(*) FROM (SELECT 1 FROM entries WHERE state = 'quarantined' LIMIT ?1) AS waiting) AS waiting";

@@ -62,6 +62,12 @@ await wide.getByLabel("Password").fill(password);
 await wide.getByRole("button", { name: "Log in" }).click();
 await wide.getByRole("heading", { name: "Overview" }).waitFor();
 await look(wide, "overview");
+await wide.getByRole("link", { name: "30 days" }).click();
+await wide.waitForURL("**/?span=30d");
+assert.ok((await wide.getByRole("img", { name: "quarantined" }).count()) === 1, "a chart has a name");
+for (const numbers of await wide.getByText("In numbers").all()) await numbers.click();
+assert.ok((await wide.getByRole("columnheader", { name: "quarantined" }).count()) === 1, "a chart has its numbers");
+await look(wide, "overview-numbers");
 
 await wide.getByRole("navigation", { name: "Pages", exact: true }).getByRole("link", { name: "Quarantine" }).click();
 await wide.getByLabel("Reason").selectOption("crash");
@@ -73,6 +79,12 @@ await wide.getByLabel("State").selectOption("quarantined");
 await wide.getByRole("button", { name: "Filter" }).click();
 assert.ok((await wide.getByRole("row").count()) > 1);
 await look(wide, "quarantine");
+const entries = () => wide.locator('tbody a[href^="/quarantine/"]').evaluateAll((links) => links.map((link) => link.href));
+const newest = await entries();
+await wide.getByLabel("First").selectOption("oldest");
+await wide.getByRole("button", { name: "Filter" }).click();
+assert.deepEqual(await entries(), newest.reverse());
+assert.equal(await wide.getByLabel("First").inputValue(), "oldest");
 
 await wide.locator(`a[href="/quarantine/${digest}"]`).click();
 await wide.getByRole("heading", { name: "Strikes" }).waitFor();

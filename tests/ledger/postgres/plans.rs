@@ -161,6 +161,16 @@ async fn few_pages_are_touched(ledger: &Postgres) {
             800,
         ),
         ("end_of_state", format!("'quarantined', 0, {END}, '', 64"), 20),
+        (
+            "oldest_of_state",
+            format!("'quarantined', {END}, 0, '', 64, 'quarantined', 0, NULL, NULL, NULL, 51"),
+            800,
+        ),
+        ("oldest_end_of_state", format!("'quarantined', {END}, 0, '', 64"), 20),
+        ("jobs_by_hour", "0, 64".to_owned(), 100),
+        ("jobs_by_day", "0, 64".to_owned(), 100),
+        // The record of each conviction, and its strike.
+        ("convictions_by_step", format!("0, {END}, {END}, 64, 3600000"), 800),
         ("unreviewed", "1000".to_owned(), 1100),
     ] {
         let pages = touched(&mut connection, name, &values).await;
