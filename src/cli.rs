@@ -10,6 +10,7 @@ mod desk;
 mod doctor;
 mod health;
 mod ledger;
+mod office;
 mod place;
 mod quarantine;
 mod recipe;

@@ -47,6 +47,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 pub use account::{Account, Accounts, AccountsError, PASSWORD, Role, check_name};
+pub(crate) use secret::TOKEN;
 pub use secret::{Secret, bearer_token};
 pub(crate) use visitor::Peer;
 

@@ -37,5 +37,6 @@ pub mod store;
 pub mod supervisor;
 pub mod telemetry;
 pub mod tenants;
+mod trust;
 pub mod verdict;
 pub mod vitals;

@@ -16,9 +16,15 @@ mod desk {
     mod course;
     mod entrance;
     mod hostile;
+    mod impostor;
     mod many;
+    #[path = "../servers/private.rs"]
+    mod private;
     mod program;
     mod quarantine;
+    mod server;
+    mod shell;
+    mod stranger;
     mod tenants;
     #[path = "../cli/world.rs"]
     mod world;

@@ -5,20 +5,20 @@
 
 mod errors;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use ureq::http::{Request, header};
-use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig, TlsProvider};
+use ureq::tls::{ClientCert, PrivateKey, TlsConfig};
 use ureq::{Agent, AsSendBody};
 
 use super::BrokerError;
 use super::pem::{Identity, Pem};
 use super::topology::{Object, Topology};
 use crate::config::{AmqpAddress, AmqpConfig, ConfigError, Tls};
+use crate::trust;
 
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -133,41 +133,23 @@ impl Management {
 
 /// The CA's certificates or the system's, and ours where there are any.
 fn tls(pem: &Pem) -> Result<TlsConfig, ConfigError> {
-    let roots: Vec<_> = match &pem.ca {
-        Some(text) => parsed(text),
-        None => {
-            let system = rustls_native_certs::load_native_certs();
-            let owned = |der: &rustls::pki_types::CertificateDer<'_>| Certificate::from_der(der).to_owned();
-            system.certs.iter().map(owned).collect()
-        }
+    let roots = match &pem.ca {
+        Some(text) => trust::certificates(text),
+        None => trust::system(),
     };
     if roots.is_empty() {
         return Err(ConfigError {
             place: "amqp.ca".to_owned(),
-            problem: "is not given, and the system has no certificates of CAs; install ca-certificates".to_owned(),
+            problem: trust::NO_CAS.to_owned(),
         });
     }
-    Ok(TlsConfig::builder()
-        .provider(TlsProvider::Rustls)
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .root_certs(RootCerts::from(roots.into_iter()))
-        .client_cert(pem.identity.as_ref().and_then(client_cert))
-        .build())
-}
-
-fn parsed(pem: &str) -> Vec<Certificate<'static>> {
-    ureq::tls::parse_pem(pem.as_bytes())
-        .filter_map(|item| match item {
-            Ok(ureq::tls::PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect()
+    Ok(trust::tls(roots, pem.identity.as_ref().and_then(client_cert)))
 }
 
 /// Checked when it was read: certificate and key are there, and belong together.
 fn client_cert(identity: &Identity) -> Option<ClientCert> {
     let key = PrivateKey::from_pem(identity.key.as_bytes()).ok()?;
-    Some(ClientCert::new_with_certs(&parsed(&identity.chain), key))
+    Some(ClientCert::new_with_certs(&trust::certificates(&identity.chain), key))
 }
 
 /// A name as one part of a path.

@@ -79,7 +79,7 @@ enum Chosen {
 }
 
 /// A variable that names a path; an empty one names none.
-fn variable(name: &str) -> Option<PathBuf> {
+pub(super) fn variable(name: &str) -> Option<PathBuf> {
     std::env::var_os(name)
         .filter(|value| !value.is_empty())
         .map(PathBuf::from)

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -11,20 +10,20 @@ use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::place::{PlaceArguments, open_ledger};
+use super::office::{Office, OfficeArguments};
 use super::why::Why;
 use super::{Ending, Failure, show};
 use crate::clock;
 use crate::digest::Digest;
-use crate::ledger::{Dossier, Entry, Filter, Ledger, Operator, StrikeRecord};
+use crate::ledger::{Dossier, Entry, Filter, Operator, StrikeRecord};
 use crate::quarantine::{Action, State};
 use crate::verdict::Reason;
 
-/// Review the quarantine: list, show, decide.
+/// Review the quarantine: list, show, decide. In a ledger, or over the API of a worker's desk (--server).
 #[derive(Debug, Args)]
 pub struct Quarantine {
     #[command(flatten)]
-    place: PlaceArguments,
+    office: OfficeArguments,
     #[command(subcommand)]
     command: Command,
 }
@@ -111,26 +110,26 @@ struct Exported {
 
 impl Quarantine {
     pub(super) async fn run(self) -> Result<Ending, Failure> {
-        let ledger = open_ledger(&self.place.config()?).await?;
+        let office = self.office.open().await?;
         let ending = match self.command {
-            Command::List(list) => list.run(&*ledger).await,
-            Command::Show { digest, json } => show(&*ledger, &digest, json).await,
-            Command::Release(act) => act.run(&ledger, Action::Release).await,
-            Command::Raise(act) => act.run(&ledger, Action::Raise).await,
-            Command::Confirm(act) => act.run(&ledger, Action::Confirm).await,
-            Command::Allow(act) => act.run(&ledger, Action::Allow).await,
-            Command::Note(act) => act.run(&ledger, Action::Note).await,
-            Command::Add(act) => act.add(&*ledger).await,
-            Command::Export { digests } => export(&*ledger, &digests).await,
-            Command::Import { file, reason } => import(&*ledger, &file, reason.operator()).await,
+            Command::List(list) => list.run(&office).await,
+            Command::Show { digest, json } => show(&office, &digest, json).await,
+            Command::Release(act) => act.run(&office, Action::Release).await,
+            Command::Raise(act) => act.run(&office, Action::Raise).await,
+            Command::Confirm(act) => act.run(&office, Action::Confirm).await,
+            Command::Allow(act) => act.run(&office, Action::Allow).await,
+            Command::Note(act) => act.run(&office, Action::Note).await,
+            Command::Add(act) => act.add(&office).await,
+            Command::Export { digests } => export(&office, &digests).await,
+            Command::Import { file, reason } => import(&office, &file, reason).await,
         };
-        ledger.close().await;
+        office.close().await;
         ending
     }
 }
 
 impl List {
-    async fn run(self, ledger: &dyn Ledger) -> Result<Ending, Failure> {
+    async fn run(self, office: &Office) -> Result<Ending, Failure> {
         let filter = Filter {
             states: self.state,
             reason: self.reason,
@@ -139,7 +138,7 @@ impl List {
             newer_than: self.newer_than,
             limit: self.limit,
         };
-        let entries = ledger.entries(&filter).await.map_err(Failure::other)?;
+        let entries = office.entries(&filter).await?;
         if self.json {
             entries.iter().for_each(|entry| println!("{}", json!(entry)));
             return Ok(Ending::Well);
@@ -167,9 +166,9 @@ impl List {
     }
 }
 
-async fn show(ledger: &dyn Ledger, digest: &str, json: bool) -> Result<Ending, Failure> {
-    let digest = resolve(ledger, digest).await?;
-    let dossier = ledger.dossier(&digest).await.map_err(Failure::other)?;
+async fn show(office: &Office, digest: &str, json: bool) -> Result<Ending, Failure> {
+    let digest = resolve(office, digest).await?;
+    let dossier = office.dossier(&digest).await?;
     let dossier = dossier.ok_or_else(|| Failure::Other(format!("there is no entry for {digest}")))?;
     match json {
         true => println!("{}", json!(dossier)),
@@ -213,8 +212,10 @@ fn print_dossier(dossier: &Dossier) {
         println!("  limits    {times} times the usual ones");
     }
     println!("  repeats   {} refused by digest", entry.repeats);
-    println!("  specimen  {}", entry.specimen.as_deref().unwrap_or("not kept"));
-    println!("  epoch     build {}, limits {}", entry.epoch.build, entry.epoch.limits);
+    let specimen = entry.specimen.as_deref().unwrap_or("not kept");
+    println!("  specimen  {}", show::harmless(specimen, 200));
+    let [build, limits] = [&entry.epoch.build, &entry.epoch.limits].map(|text| show::harmless(text, 80));
+    println!("  epoch     build {build}, limits {limits}");
     println!("\nStrikes");
     for strike in strikes {
         println!("  {}  {}", show::moment(strike.at), show::reason(strike.reason));
@@ -236,8 +237,8 @@ fn print_dossier(dossier: &Dossier) {
         println!(
             "  {}  {:<11} {}{}  {} ms CPU, {} ms wall, {} peak",
             show::moment(attempt.started),
-            attempt.outcome,
-            attempt.worker.0,
+            show::harmless(&attempt.outcome, 40),
+            show::harmless(&attempt.worker.0, 200),
             if attempt.solo { " (solo)" } else { "" },
             usage.cpu_ms,
             usage.wall_ms,
@@ -249,7 +250,7 @@ fn print_dossier(dossier: &Dossier) {
         println!(
             "  {}  {} by {}: {} → {}  {}",
             show::moment(record.at),
-            record.action,
+            show::harmless(&record.action, 40),
             show::harmless(&record.who, 40),
             record.before.map_or("–", State::word),
             record.after.word(),
@@ -260,16 +261,16 @@ fn print_dossier(dossier: &Dossier) {
 
 impl Act {
     /// Acts on each digest; one that cannot be acted on does not keep the others from it.
-    async fn run(self, ledger: &Arc<dyn Ledger>, action: Action) -> Result<Ending, Failure> {
-        let operator = self.reason.operator();
+    async fn run(self, office: &Office, action: Action) -> Result<Ending, Failure> {
+        let operator = office.operator(self.reason)?;
         if action == Action::Note && operator.why.trim().is_empty() {
             return Err(Failure::Usage("a note has words: give --why".to_owned()));
         }
         let mut ending = Ending::Well;
         for digest in &self.digests {
             let acted = async {
-                let digest = resolve(&**ledger, digest).await?;
-                ledger.act(&digest, action, &operator).await.map_err(Failure::other)
+                let digest = resolve(office, digest).await?;
+                office.act(&digest, action, &operator).await
             };
             match acted.await {
                 Ok(entry) => println!("{}  {}", entry.digest, entry.state.word()),
@@ -282,7 +283,8 @@ impl Act {
         Ok(ending)
     }
 
-    async fn add(self, ledger: &dyn Ledger) -> Result<Ending, Failure> {
+    async fn add(self, office: &Office) -> Result<Ending, Failure> {
+        let ledger = office.ledger("quarantine add")?;
         let parse = |text: &String| {
             text.parse::<Digest>()
                 .map_err(|error| Failure::Usage(error.to_string()))
@@ -329,30 +331,31 @@ fn listed(digest: Digest, operator: &Operator) -> Entry {
     }
 }
 
-async fn export(ledger: &dyn Ledger, digests: &[String]) -> Result<Ending, Failure> {
+async fn export(office: &Office, digests: &[String]) -> Result<Ending, Failure> {
     let digests = match digests {
         [] => {
-            let all = ledger.entries(&Filter::default()).await.map_err(Failure::other)?;
+            let all = office.entries(&Filter::default()).await?;
             all.into_iter().map(|entry| entry.digest).collect()
         }
         some => {
             let mut resolved = Vec::with_capacity(some.len());
             for digest in some {
-                resolved.push(resolve(ledger, digest).await?);
+                resolved.push(resolve(office, digest).await?);
             }
             resolved
         }
     };
     let mut out = io::stdout().lock();
     for digest in digests {
-        if let Some(Dossier { entry, strikes, .. }) = ledger.dossier(&digest).await.map_err(Failure::other)? {
+        if let Some(Dossier { entry, strikes, .. }) = office.dossier(&digest).await? {
             writeln!(out, "{}", json!(Exported { entry, strikes })).map_err(Failure::other)?;
         }
     }
     Ok(Ending::Well)
 }
 
-async fn import(ledger: &dyn Ledger, file: &PathBuf, operator: Operator) -> Result<Ending, Failure> {
+async fn import(office: &Office, file: &PathBuf, reason: Why) -> Result<Ending, Failure> {
+    let (ledger, operator) = (office.ledger("quarantine import")?, reason.operator());
     let name = file.display();
     let lines: Box<dyn BufRead> = match file.as_os_str() == "-" {
         true => Box::new(io::stdin().lock()),
@@ -376,7 +379,7 @@ async fn import(ledger: &dyn Ledger, file: &PathBuf, operator: Operator) -> Resu
 }
 
 /// A digest from its first digits.
-async fn resolve(ledger: &dyn Ledger, text: &str) -> Result<Digest, Failure> {
+async fn resolve(office: &Office, text: &str) -> Result<Digest, Failure> {
     if let Ok(digest) = text.parse() {
         return Ok(digest);
     }
@@ -385,7 +388,7 @@ async fn resolve(ledger: &dyn Ledger, text: &str) -> Result<Digest, Failure> {
             "{text:?} is not a digest, nor its first 4 or more digits"
         )));
     }
-    match ledger.resolve(&text.to_lowercase()).await.map_err(Failure::other)?[..] {
+    match office.resolve(&text.to_lowercase()).await?[..] {
         [digest] => Ok(digest),
         [] => Err(Failure::Other(format!("there is no entry for {text}"))),
         _ => Err(Failure::Other(format!(

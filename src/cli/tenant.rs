@@ -8,20 +8,20 @@ use bytesize::ByteSize;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::place::{PlaceArguments, open_ledger};
+use super::office::{Office, OfficeArguments, Tenants};
 use super::why::Why;
 use super::{Ending, Failure, broker};
 use crate::broker::amqp::Client;
 use crate::config::{BrokerAddress, Config};
 use crate::job::check_name;
-use crate::ledger::{Ledger, TenantAction, TenantSummary};
+use crate::ledger::{Ledger, TenantAction};
 use crate::tenants::{Block, Over, SomeLimits};
 
-/// Review tenants: list, show, limit, block, purge.
+/// Review tenants: list, show, limit, block, purge. In a ledger, or over the API of a worker's desk (--server).
 #[derive(Debug, Args)]
 pub struct Tenant {
     #[command(flatten)]
-    place: PlaceArguments,
+    office: OfficeArguments,
     #[command(subcommand)]
     command: Command,
 }
@@ -126,12 +126,8 @@ struct Act {
 
 impl Tenant {
     pub(super) async fn run(self) -> Result<Ending, Failure> {
-        let config = self.place.config()?;
-        let ledger = open_ledger(&config).await?;
-        let desk = Desk {
-            config,
-            ledger: &*ledger,
-        };
+        let office = self.office.open().await?;
+        let desk = Desk { office: &office };
         let ending = match self.command {
             Command::List { json } => desk.list(json).await,
             Command::Show { tenant, json } => desk.show(&tenant, json).await,
@@ -144,30 +140,34 @@ impl Tenant {
             Command::EndProbation(act) => desk.act(&act.tenant, &[TenantAction::EndProbation], act.reason).await,
             Command::Purge(purge) => desk.purge(purge).await,
         };
-        ledger.close().await;
+        office.close().await;
         ending
     }
 }
 
 /// Where an operator works.
 struct Desk<'a> {
-    config: Config,
-    ledger: &'a dyn Ledger,
+    office: &'a Office,
 }
 
 impl Desk<'_> {
     async fn list(&self, json: bool) -> Result<Ending, Failure> {
-        let tenants = self.ledger.tenant_list().await.map_err(Failure::other)?;
+        let Tenants { listed, count } = self.office.tenants().await?;
         match json {
-            true => tenants.iter().for_each(|tenant| println!("{}", json!(tenant))),
-            false => print::list(&tenants)?,
+            true => listed.iter().for_each(|tenant| println!("{}", json!(tenant))),
+            false => print::list(&listed)?,
+        }
+        if count > listed.len() {
+            let listed = listed.len();
+            eprintln!(
+                "lazaret: these are the busiest {listed} of {count} tenants; `tenant list` where the ledger is has all"
+            );
         }
         Ok(Ending::Well)
     }
 
     async fn show(&self, tenant: &str, json: bool) -> Result<Ending, Failure> {
-        let summary = self.summary(tenant).await?;
-        let audit = self.ledger.tenant_audit(tenant).await.map_err(Failure::other)?;
+        let (summary, audit) = self.office.tenant(tenant).await?;
         if json {
             let mut object = json!(summary);
             object["audit"] = json!(audit);
@@ -198,7 +198,8 @@ impl Desk<'_> {
 
     async fn purge(&self, purge: Purge) -> Result<Ending, Failure> {
         let tenant = &purge.tenant;
-        let waiting = self.summary(tenant).await?.waiting;
+        let (summary, _) = self.office.tenant(tenant).await?;
+        let waiting = summary.waiting;
         let what =
             format!("{waiting} jobs of {tenant} wait in the ledger; those, and all that wait in queues, are given up");
         if !purge.yes && agreed(&what)? == Answer::No {
@@ -210,21 +211,16 @@ impl Desk<'_> {
     }
 
     async fn act(&self, tenant: &str, actions: &[TenantAction], reason: Why) -> Result<Ending, Failure> {
-        let operator = reason.operator();
+        let operator = self.office.operator(reason)?;
         for action in actions {
-            let acted = self.ledger.tenant_act(tenant, action, &operator).await;
-            let standing = acted.map_err(Failure::other)?;
+            let standing = self.office.tenant_act(tenant, action, &operator).await?;
             println!("{tenant}  {}: {}", action.word(), print::standing(&standing));
-            tell_the_fleet(&self.config, self.ledger, tenant, action).await?;
+            // A server's workers learn it from their ledger.
+            if let Office::Ledger { config, ledger } = self.office {
+                tell_the_fleet(config, &**ledger, tenant, action).await?;
+            }
         }
         Ok(Ending::Well)
-    }
-
-    /// A tenant at a glance, also where there is nothing to see.
-    async fn summary(&self, tenant: &str) -> Result<TenantSummary, Failure> {
-        let list = self.ledger.tenant_list().await.map_err(Failure::other)?;
-        let known = list.into_iter().find(|summary| summary.tenant == tenant);
-        Ok(known.unwrap_or_else(|| TenantSummary::quiet(tenant)))
     }
 }
 

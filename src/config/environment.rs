@@ -10,7 +10,7 @@ use crate::tenants::{Limits, SomeLimits};
 /// Prefix of the variables.
 const PREFIX: &str = "LAZARET_";
 /// Read by the command line itself, not by the configuration.
-const NOT_SETTINGS: [&str; 2] = ["STATE", "CONFIG"];
+const NOT_SETTINGS: [&str; 4] = ["STATE", "CONFIG", "SERVER", "TOKEN"];
 
 /// The variables of this process, without their prefix.
 pub(super) fn of_this_process() -> Result<Vec<(String, String)>, ConfigError> {
@@ -198,6 +198,7 @@ mod tests {
             (bytes(b"LAZARET_\xff"), bytes(b"x")),
             (bytes(b"HOME"), bytes(b"/\xff")),
             (bytes(b"LAZARET_STATE"), bytes(b"/\xff")),
+            (bytes(b"LAZARET_TOKEN"), bytes(b"lzt_")),
         ];
         let read = ours(others.into_iter().chain([good])).unwrap();
         assert_eq!(read, [("LIMITS_SCANS".to_owned(), "7".to_owned())]);

@@ -31,13 +31,14 @@ const DOCUMENT: &str = include_str!("../../docs/openapi.json");
 const BODY: usize = 16 << 10;
 
 /// Every route: method, path below `/api/v1`, handler.
-fn routes() -> [(&'static str, &'static str, MethodRouter<Arc<Desk>>); 12] {
+fn routes() -> [(&'static str, &'static str, MethodRouter<Arc<Desk>>); 13] {
     [
         ("GET", "/openapi.json", get(document)),
         ("GET", "/quarantine", get(quarantine::list)),
         ("GET", "/quarantine/{digest}", get(quarantine::show)),
         ("POST", "/quarantine/{digest}/decisions", post(quarantine::decide)),
         ("POST", "/quarantine/{digest}/notes", post(quarantine::note)),
+        ("GET", "/digests/{digest}", get(quarantine::alike)),
         ("GET", "/tenants", get(tenants::list)),
         ("GET", "/tenants/{tenant}", get(tenants::show)),
         ("GET", "/tenants/{tenant}/purge", get(tenants::preview)),

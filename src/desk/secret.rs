@@ -40,7 +40,7 @@ impl Secret {
 }
 
 /// What every token of the API begins with: whoever looks for secrets that leaked finds it by that.
-pub(super) const TOKEN: &str = "lzt_";
+pub(crate) const TOKEN: &str = "lzt_";
 
 /// The text of a new token.
 ///

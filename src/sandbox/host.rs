@@ -12,11 +12,11 @@ use crate::sandbox::outcome::{Host, Usage};
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Load {
     /// Share of the last 10 s in which some task waited for a processor, in percent (PSI); absent on kernels without it.
-    pub cpu_pressure: Option<f32>,
+    pub cpu_pressure: Option<f64>,
     /// The same for the disk.
-    pub io_pressure: Option<f32>,
+    pub io_pressure: Option<f64>,
     /// The same for memory.
-    pub memory_pressure: Option<f32>,
+    pub memory_pressure: Option<f64>,
     /// Tasks that run or could run.
     pub runnable: u32,
     /// Processors.
@@ -136,7 +136,7 @@ fn kibibytes(text: &str, field: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-fn pressure(text: &str) -> Option<f32> {
+fn pressure(text: &str) -> Option<f64> {
     text.lines()
         .next()?
         .split_whitespace()

@@ -52,6 +52,11 @@ fn a_program_does_what_the_pages_do_and_is_answered_as_documented() {
     assert_eq!(whole["seen"], list["entries"][0]["seen"]);
     assert_eq!(whole["strikes"][0]["reason"], json!("cpu"));
 
+    let alike = ci.get(&format!("/digests/{}", digest[..6].to_uppercase())).json();
+    assert_eq!(alike, json!({ "digests": [digest] }));
+    assert_eq!(ci.get("/digests/0000").json(), json!({ "digests": [] }));
+    assert_eq!(ci.get("/digests/000").status, 400);
+
     let noted = ci.post(&format!("{entry}/notes"), &json!({ "why": ODD }));
     assert_eq!(noted.status, 200, "{}", noted.body);
     for (decision, state) in [
@@ -380,7 +385,7 @@ fn every_documented_route_is_there_and_wants_a_token() {
             (405, "method-not-allowed")
         );
     }
-    assert_eq!(walked, 12);
+    assert_eq!(walked, 13);
 }
 
 #[test]
@@ -414,6 +419,9 @@ fn odd_paths_filters_and_bodies_have_proper_answers() {
         (format!("/quarantine/{}", &digest[..12]), 404),
         (format!("/quarantine/{}", "0".repeat(64)), 404),
         (format!("/quarantine/{digest}/specimen"), 404),
+        (format!("/digests/{long}"), 400),
+        ("/digests/%25%25%25%25".to_owned(), 400),
+        (format!("/digests/{}?limit=7", &digest[..12]), 400),
         ("/tenants/..%2f..%2faccounts.toml".to_owned(), 404),
         ("/tenants/%3Cscript%3E".to_owned(), 404),
         (format!("/tenants/{long}/purge"), 404),

@@ -1,4 +1,4 @@
-//! The quarantine over the API: list, one entry, decisions, notes.
+//! The quarantine over the API: list, one entry, decisions, notes, digests from their first digits.
 
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use crate::desk::Desk;
 use crate::desk::held::{Decided, act, dossier, known, mark, seen};
 use crate::desk::quarantine::{behind, listing};
 use crate::desk::refusal::{Code, Refusal};
+use crate::digest::Digest;
 use crate::ledger::{Dossier, Entry, Seen};
 use crate::quarantine::Action;
 
@@ -39,6 +40,13 @@ struct Whole<'a> {
     #[serde(flatten)]
     dossier: &'a Dossier,
     seen: String,
+}
+
+/// Digests of entries that begin alike.
+#[derive(Serialize)]
+struct Alike {
+    /// Two at most: more would say no more.
+    digests: Vec<Digest>,
 }
 
 /// What may be decided.
@@ -88,6 +96,20 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let dossier = dossier(&desk, &known(&digest)?).await?;
     Ok(json(&Whole::of(&dossier)))
+}
+
+/// Which entries have a digest that begins so, as people name them.
+pub(super) async fn alike(
+    State(desk): State<Arc<Desk>>,
+    _: Caller,
+    _: NoQuery,
+    Named(digits): Named,
+) -> Result<Response, Problem> {
+    if !(4..=64).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(Refusal::bad("The beginning of a digest has 4 to 64 hexadecimal digits.").into());
+    }
+    let digests = desk.work()?.ledger.resolve(&digits.to_lowercase()).await?;
+    Ok(json(&Alike { digests }))
 }
 
 /// Decides. Whoever comes second is told what the first one did.
