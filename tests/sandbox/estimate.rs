@@ -112,6 +112,7 @@ async fn what_is_declared_is_what_is_taken() {
         limits.memory = ByteSize::mib(512);
         limits.output = ByteSize::mib(64);
         limits.input = ByteSize::mib(64);
+        limits.cpu = std::time::Duration::from_secs(20);
     });
     let empty = bench.convert_control().await.facts.usage.peak_memory_bytes;
     let mut wrong = Vec::new();
