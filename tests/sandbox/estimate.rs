@@ -36,7 +36,11 @@ impl Taken {
 
     /// Not more than was declared, and not less than half of it.
     pub fn is_honest(&self) -> bool {
-        self.taken <= self.declared + CODE && self.taken + CODE >= self.declared / 2
+        self.is_more_than_one_in(2)
+    }
+
+    fn is_more_than_one_in(&self, parts: u64) -> bool {
+        self.taken <= self.declared + CODE && self.taken + CODE >= self.declared / parts
     }
 }
 
@@ -112,6 +116,7 @@ async fn what_is_declared_is_what_is_taken() {
         limits.memory = ByteSize::mib(512);
         limits.output = ByteSize::mib(64);
         limits.input = ByteSize::mib(64);
+        limits.cpu = std::time::Duration::from_secs(20);
     });
     let empty = bench.convert_control().await.facts.usage.peak_memory_bytes;
     let mut wrong = Vec::new();
@@ -128,7 +133,9 @@ async fn what_is_declared_is_what_is_taken() {
             assert!(converted(&attempted), "{kind}, {name}: {}", story(&attempted));
             let share = Taken::of(&attempted, empty, source.len());
             eprintln!("{kind:<20} {name:<20} {share}");
-            if !share.is_honest() {
+            // A photo as lossy WebP of up to 2 MP has half the tokens of noise, which the buffer for them is for.
+            let parts = if name == "whole webp" && kind != "noise" { 3 } else { 2 };
+            if !share.is_more_than_one_in(parts) {
                 wrong.push(format!("{kind}, {name}: {share}"));
             }
         }
