@@ -27,6 +27,7 @@ pub mod job;
 pub mod ledger;
 pub mod metrics;
 pub mod notify;
+mod owned;
 pub mod pipeline;
 pub mod quarantine;
 pub mod recipe;
