@@ -10,6 +10,7 @@ mod desk;
 mod doctor;
 mod health;
 mod ledger;
+mod notices;
 mod office;
 mod place;
 mod quarantine;
@@ -69,6 +70,7 @@ enum Command {
     Doctor(doctor::Doctor),
     Health(health::Health),
     Desk(desk::Desk),
+    Notices(notices::NoticesCommand),
     /// Print configuration.
     Config {
         #[command(subcommand)]
@@ -178,6 +180,7 @@ fn run(command: Command) -> Result<Ending, Failure> {
             Command::Doctor(command) => command.run().await,
             Command::Health(command) => command.run().await,
             Command::Desk(command) => command.run().await,
+            Command::Notices(command) => command.run().await,
             Command::Config { .. } | Command::Completions { .. } => Ok(Ending::Well),
         }
     })

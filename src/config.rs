@@ -7,6 +7,7 @@ mod address;
 mod amqp;
 mod desk;
 mod environment;
+mod notices;
 mod optional;
 mod overlap;
 mod postgres;
@@ -18,12 +19,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use address::is_loopback;
 pub use address::{
     Address, AdminAddress, AmqpAddress, BrokerAddress, LedgerAddress, ManagementAddress, PostgresAddress, StoreAddress,
-    Tls,
+    Tls, WebhookAddress,
 };
 pub use amqp::AmqpConfig;
 pub use desk::{DeskConfig, Exposure};
+pub use notices::{NoticesConfig, Plain};
 pub use postgres::PostgresConfig;
 
 use crate::recipe::{Fit, Recipe, Rendition, Target};
@@ -55,6 +58,8 @@ pub struct Config {
     pub admin: AdminAddress,
     /// Who may reach that, and the operators' accounts.
     pub desk: DeskConfig,
+    /// Who is told when something goes wrong.
+    pub notices: NoticesConfig,
     /// How PostgreSQL is spoken to.
     pub postgres: PostgresConfig,
     /// Named stores: `file:DIR`. `uploads`, `renditions` and `specimens` are always there; further ones may be read from.
@@ -179,6 +184,7 @@ impl Default for Config {
             ledger: LedgerAddress::Sqlite(PathBuf::from("./ledger.sqlite")),
             admin: AdminAddress::default(),
             desk: DeskConfig::default(),
+            notices: NoticesConfig::default(),
             postgres: PostgresConfig::default(),
             stores: ["uploads", "renditions", "specimens"]
                 .map(|name| (name.to_owned(), store(&format!("./{name}"))))
@@ -325,6 +331,7 @@ impl Config {
             .chain(&mut self.worker.flights)
             .chain(self.amqp.files())
             .chain(&mut self.desk.accounts)
+            .chain(self.notices.files())
             .chain(self.postgres.files())
         {
             // Joining an absolute path gives that path; the components drop every `./` on the way.

@@ -207,6 +207,15 @@ pub struct Lost {
     pub judgement: Judgement,
 }
 
+/// A worker that was found lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Burial {
+    /// Which.
+    pub worker: WorkerId,
+    /// What it was running.
+    pub lost: Vec<Lost>,
+}
+
 /// A quarantine entry: one per digest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -487,8 +496,10 @@ pub trait Ledger: Send + Sync {
     async fn sign_off(&self, worker: &WorkerId) -> Result<(), LedgerError>;
     /// The worker is gone without a word: ends its attempts as lost and judges them.
     async fn bury(&self, worker: &WorkerId) -> Result<Vec<Lost>, LedgerError>;
-    /// The same for every worker whose lease is over, but those that are known to live.
-    async fn bury_expired(&self, living: &[WorkerId]) -> Result<Vec<Lost>, LedgerError>;
+    /// The same for every worker whose lease is over, but those that are known to live, and those that somebody else buried meanwhile.
+    async fn bury_expired(&self, living: &[WorkerId]) -> Result<Vec<Burial>, LedgerError>;
+    /// Whether the worker has signed on, and has neither signed off nor been buried.
+    async fn is_signed_on(&self, worker: &WorkerId) -> Result<bool, LedgerError>;
 
     /// The entry that refuses this digest for this recipe, if there is one; the repeat is counted. For digests that are known, or
     /// claimed, before the upload is fetched.

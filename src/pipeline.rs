@@ -10,6 +10,7 @@ mod evidence;
 mod report;
 mod retest;
 mod seats;
+mod tell;
 mod worker;
 
 use std::borrow::Cow;
@@ -18,7 +19,6 @@ use std::sync::Arc;
 use crate::blame::{self, Control, Judgement};
 use crate::digest::Digest;
 use crate::fetch::{FetchError, Upload, fetch};
-use crate::health::Cause;
 use crate::job::Job;
 use crate::ledger::{Attempt, Claim, Claimed, Ending, LedgerError, Looks, Settled};
 use crate::sandbox::limits::Ceiling;
@@ -31,6 +31,7 @@ use crate::verdict::{Notes, Reason, Report, Stored};
 pub use worker::{BUILD, Setup, SetupError, Sources, Stores, Worker, any_epoch};
 
 use seats::Seat;
+use tell::Subject;
 
 /// Where a job stands after one pass.
 #[derive(Debug)]
@@ -229,7 +230,7 @@ impl Worker {
             Ok(attempted) => attempted,
             Err(error) => {
                 return self
-                    .call_off(attempt, upload, format!("the attempt could not be made: {error}"))
+                    .call_off(job, attempt, upload, format!("the attempt could not be made: {error}"))
                     .await;
             }
         };
@@ -241,7 +242,11 @@ impl Worker {
         seat.make_way().await;
         let renditions = match self.store_renditions(job, upload, &attempted).await {
             Ok(renditions) => renditions,
-            Err(error) => return self.call_off(attempt, upload, format!("renditions: {error}")).await,
+            Err(error) => {
+                return self
+                    .call_off(job, attempt, upload, format!("renditions: {error}"))
+                    .await;
+            }
         };
         let specimen = self.keep_specimen(upload, &attempted).await;
 
@@ -257,7 +262,8 @@ impl Worker {
             specimen,
             evidence,
         };
-        let settled = self.settle_attempt(ending.clone()).await?;
+        let subject = Subject::of(job, upload, attempt);
+        let settled = self.settle_attempt(subject, ending.clone()).await?;
         evidence::log(job, upload, &ending, &settled);
         self.vitals.tally.attempt_ended(&ending, &settled);
 
@@ -268,9 +274,7 @@ impl Worker {
             }
             Settled::Judged(Judgement::Strike(reason)) => Err(Retry::Strike(reason)),
             Settled::Judged(Judgement::SickHost) => {
-                self.vitals
-                    .readiness
-                    .not_ready(Cause::Host, "the control image does not convert on this host");
+                self.open_the_breaker("the control image does not convert on this host");
                 Err(Retry::Attempt("this host is sick".to_owned()))
             }
             // Policy: the job has ended, and whoever has the same upload may still have it converted.
@@ -288,7 +292,7 @@ impl Worker {
     }
 
     /// Ends an attempt that failed for a reason of our own: nothing is held against the upload.
-    async fn call_off(&self, attempt: Attempt, upload: &Upload, why: String) -> Result<Step, Retry> {
+    async fn call_off(&self, job: &Job, attempt: Attempt, upload: &Upload, why: String) -> Result<Step, Retry> {
         let ending = Ending {
             attempt: attempt.id,
             outcome: Outcome::Released,
@@ -304,7 +308,7 @@ impl Worker {
             specimen: None,
             evidence: serde_json::json!({ "why": why }),
         };
-        let _ = self.settle_attempt(ending).await?;
+        let _ = self.settle_attempt(Subject::of(job, upload, attempt), ending).await?;
         self.suspect_this_host(&why).await;
         Err(Retry::Store(why))
     }

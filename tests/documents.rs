@@ -9,6 +9,7 @@
 mod documents {
     mod deploy;
     mod metrics;
+    mod notices;
 }
 
 use std::collections::BTreeSet;

@@ -21,6 +21,7 @@ use lazaret::job::{Job, Source};
 use lazaret::ledger::Ledger;
 use lazaret::ledger::postgres::Postgres;
 use lazaret::ledger::sqlite::{Sqlite, Tuning};
+use lazaret::notices::Notices;
 use lazaret::pipeline::{Retry, Setup, Sources, Step, Stores, Terms, Worker};
 use lazaret::quarantine::State;
 use lazaret::recipe::{Recipe, Rendition};
@@ -72,6 +73,7 @@ async fn worker_on(ledger: Arc<dyn Ledger>, folder: &Path, program: PathBuf, lim
         flights: &folder.join("flights"),
         slots: 2,
         vitals: Vitals::new(),
+        notices: Notices::off(),
     };
     Worker::sign_on(setup).await.unwrap()
 }

@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::{Ending, Failure, broker, place};
 use crate::admission::Budget;
-use crate::config::{Address, Config, LedgerAddress};
+use crate::config::{Address, Config, LedgerAddress, NoticesConfig};
 use crate::job::STAGING;
 use crate::ledger::Ledger;
 use crate::ledger::postgres::{Postgres, Schema};
@@ -143,6 +143,7 @@ fn report(file: &Path, checked: &Checked, given: &Given, misfits: &[Misfit]) {
         ceiling.wall_ms,
         config.limits.output
     );
+    println!("  notices     {}", notices(&config.notices));
     println!("  layers      {}", layers(&checked.examination));
     println!("  supervisor  {given}");
     for misfit in misfits {
@@ -152,6 +153,15 @@ fn report(file: &Path, checked: &Checked, given: &Given, misfits: &[Misfit]) {
         };
         println!("    {word}: {misfit}");
     }
+}
+
+/// What is told, and where.
+fn notices(config: &NoticesConfig) -> String {
+    let Some(url) = &config.url else {
+        return "off".to_owned();
+    };
+    let kinds: Vec<_> = config.on.iter().map(|kind| kind.word()).collect();
+    format!("{url}, on {}", kinds.join(", "))
 }
 
 /// Which layers hold, and which do not.

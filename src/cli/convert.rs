@@ -22,6 +22,7 @@ use crate::clock::Stopwatch;
 use crate::digest::Digest;
 use crate::job::{Job, Source};
 use crate::ledger::HEARTBEAT;
+use crate::notices::Notices;
 use crate::pipeline::{Retry, Sources, Step, Worker};
 use crate::recipe::Recipe;
 use crate::verdict::{Reason, Report, Status};
@@ -68,7 +69,15 @@ impl Convert {
         if let Some(out) = &self.out {
             fs::create_dir_all(out).map_err(|error| Failure::Other(format!("{}: {error}", out.display())))?;
         }
-        let worker = sign_on(&config, Sources::Paths, sandbox(&config, None)?, Vitals::new()).await?;
+        // Whoever runs this sees what comes of it.
+        let worker = sign_on(
+            &config,
+            Sources::Paths,
+            sandbox(&config, None)?,
+            Vitals::new(),
+            Notices::off(),
+        )
+        .await?;
         let heartbeat = tokio::spawn(heartbeat(Arc::clone(&worker)));
         let stop = tokio::spawn(stop_on_signal(Arc::clone(&worker)));
 

@@ -13,6 +13,7 @@ use crate::config::{Address, Config, ConfigError, LedgerAddress, StoreAddress};
 use crate::ledger::Ledger;
 use crate::ledger::postgres::Postgres;
 use crate::ledger::sqlite::Sqlite;
+use crate::notices::Notices;
 use crate::pipeline::{Setup, Sources, Stores, Worker};
 use crate::sandbox::Sandbox;
 use crate::sandbox::doctor::{self, Examination};
@@ -165,6 +166,7 @@ pub(super) async fn sign_on(
     sources: Sources,
     sandbox: Sandbox,
     vitals: Arc<Vitals>,
+    notices: Notices,
 ) -> Result<Arc<Worker>, Failure> {
     let stores = Stores {
         sources,
@@ -182,6 +184,7 @@ pub(super) async fn sign_on(
         flights: &flights,
         slots: config.slots(),
         vitals,
+        notices,
     };
     let worker = Worker::sign_on(setup).await.map_err(Failure::other)?;
     worker.bury_the_dead().await.map_err(Failure::other)?;

@@ -51,8 +51,13 @@ impl Serve {
         // Started, even where the broker is not there yet: to be started again would not bring it.
         supervisor.say("READY=1");
         while let Some(next) = self.until_replaced(&generation, &mut signals, &supervisor).await {
+            generation.retire();
             generation = next;
             tracing::info!("goes on under the new configuration");
+        }
+        tokio::select! {
+            () = generation.farewell() => {}
+            () = signals.stop_now() => {}
         }
         tracing::info!("stopped");
         Ok(Ending::Well)

@@ -3,6 +3,7 @@
 mod admin;
 mod postgres;
 mod server;
+mod webhook;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,8 @@ use serde::{Deserialize, Serialize};
 pub use admin::AdminAddress;
 pub use postgres::PostgresAddress;
 pub use server::{AmqpAddress, ManagementAddress, Tls};
+pub use webhook::WebhookAddress;
+pub(crate) use webhook::is_loopback;
 
 /// A place with a scheme.
 pub trait Address {

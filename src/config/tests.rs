@@ -81,6 +81,8 @@ fn wrong_values_are_named() {
             "[presets.web]\nrenditions = [{ name = \"a\", width = 99999 }]",
             "99999 px is not between 1 and 16384",
         ),
+        ("[notices]\nurl = \"https://u:p@h/\"", "a user or a password"),
+        ("[notices]\non = [\"quarantine\"]", "worker-lost"),
         ("broker = ", "lazaret.toml:1:"),
     ];
     for (text, part) in cases {
@@ -128,6 +130,27 @@ fn contradictions_are_named() {
             "postgres.ca is given, but sslmode",
         ),
         (
+            "[notices]\nurl = \"http://hooks.example/secret\"",
+            "notices.url is http://hooks.example/…, and notices would go there readable",
+        ),
+        (
+            "[notices]\nurl = \"http://127.0.0.1:1/\"\nca = \"c\"",
+            "notices.ca is given, but http://127.0.0.1:1 is not encrypted",
+        ),
+        ("[notices]\nurl = \"https://h/\"\non = []", "notices.on is empty"),
+        (
+            "[notices]\nsecret_file = \"s\"",
+            "notices.secret_file is given without notices.url",
+        ),
+        (
+            "[notices]\ndigest = \"2h\"",
+            "notices.digest is 2h, not between 1s and 1h",
+        ),
+        (
+            "[notices]\ntimeout = \"31s\"",
+            "notices.timeout is 31s, not between 1s and 30s",
+        ),
+        (
             "[amqp]\ncertificate = \"c\"",
             "amqp.certificate is given without amqp.key",
         ),
@@ -153,6 +176,16 @@ fn the_environment_wins() {
         with("STORES_PHOTOS", "file:/p").unwrap().stores["photos"].to_string(),
         "file:/p"
     );
+}
+
+#[test]
+fn notices_go_unencrypted_where_that_is_said() {
+    let text = "[notices]\nurl = \"http://hooks.example/x\"\nplain = \"anywhere\"\non = [\"breaker\"]\n";
+    let notices = Config::parse(text, "lazaret.toml", Vec::new()).unwrap().notices;
+    assert_eq!(notices.url.unwrap().whole(), "http://hooks.example/x");
+    assert_eq!(notices.on.len(), 1);
+    let set = with("NOTICES_URL", "https://hooks.example/x").unwrap().notices;
+    assert_eq!(set.url.unwrap().to_string(), "https://hooks.example/…");
 }
 
 #[test]

@@ -33,8 +33,8 @@ use self::hints::Hints;
 use self::small::{Answer, End, IfKept, Park};
 use super::engine::{Engine, Fault, Lock};
 use super::{
-    Acted, Arrival, AttemptId, ByClaim, Claim, Claimed, Course, Dossier, Ending, Entry, Filter, KeptJob, Ledger,
-    LedgerError, Listing, Lost, NewToken, Operator, Page, RefusalOf, Reopened, Revision, Seen, Settled, Span,
+    Acted, Arrival, AttemptId, Burial, ByClaim, Claim, Claimed, Course, Dossier, Ending, Entry, Filter, KeptJob,
+    Ledger, LedgerError, Listing, Lost, NewToken, Operator, Page, RefusalOf, Reopened, Revision, Seen, Settled, Span,
     StrikeRecord, TenantAction, TenantAuditRecord, TenantSummary, Token, TokenMade, TokenRevoked, TrailListing,
     TrailPage, Unreviewed, WorkerId, WorkerRecord,
 };
@@ -166,16 +166,20 @@ impl<E: Engine> Ledger for Books<E> {
         writing!(self, &[Lock::ends(worker)], |session| workers::bury(session, worker))
     }
 
-    async fn bury_expired(&self, living: &[WorkerId]) -> Result<Vec<Lost>, LedgerError> {
+    async fn bury_expired(&self, living: &[WorkerId]) -> Result<Vec<Burial>, LedgerError> {
         // Every worker asks often, and mostly for nothing: the write lock is taken only where somebody is to be buried.
-        let mut lost = Vec::new();
+        let mut burials = Vec::new();
         for worker in reading!(self, |session| workers::expired(session, living))? {
             let buried = writing!(self, &[Lock::ends(&worker)], |session| workers::bury_expired(
                 session, &worker
             ));
-            lost.append(&mut buried?);
+            burials.extend(buried?.map(|lost| Burial { worker, lost }));
         }
-        Ok(lost)
+        Ok(burials)
+    }
+
+    async fn is_signed_on(&self, worker: &WorkerId) -> Result<bool, LedgerError> {
+        reading!(self, |session| workers::is_signed_on(session, worker))
     }
 
     async fn refused(&self, digest: &Digest, recipe: &RecipeKey) -> Result<Option<Entry>, LedgerError> {

@@ -13,14 +13,15 @@ use tokio::sync::watch;
 use super::claims::Claims;
 use super::doubt::Doubt;
 use super::seats::Seats;
+use super::tell::Subject;
 use crate::blame::Control;
 use crate::clock::{self, Stopwatch};
 use crate::digest::Digest;
 use crate::fetch::FetchError;
 use crate::flights::Flights;
-use crate::health::Cause;
 use crate::job::Source;
 use crate::ledger::{AttemptId, Ending, Epoch, LEASE, Ledger, LedgerError, Lost, Settled, WorkerId};
+use crate::notices::Notices;
 use crate::sandbox::Sandbox;
 use crate::sandbox::limits::Limits;
 use crate::specimens::Specimens;
@@ -45,12 +46,14 @@ pub struct Worker {
     pub stores: Stores,
     /// What it knows of itself.
     pub vitals: Arc<Vitals>,
+    /// Whom it tells of what goes wrong.
+    pub notices: Notices,
     pub(super) flights: Flights,
     pub(super) doubt: Doubt,
     pub(super) claims: Claims,
     pulse: Mutex<Pulse>,
     /// Endings that the ledger could not take yet.
-    unsettled: Mutex<Vec<Ending>>,
+    unsettled: Mutex<Vec<(Subject, Ending)>>,
     pub(super) seats: Seats,
     slots_most: usize,
     release: watch::Sender<bool>,
@@ -70,6 +73,8 @@ pub struct Setup<'a> {
     pub slots: usize,
     /// Where it notes what it knows of itself.
     pub vitals: Arc<Vitals>,
+    /// Whom it tells of what goes wrong.
+    pub notices: Notices,
 }
 
 /// Why there is no worker.
@@ -139,6 +144,7 @@ impl Worker {
             sandbox: setup.sandbox,
             stores: setup.stores,
             vitals: setup.vitals,
+            notices: setup.notices,
             flights,
             doubt: Doubt::default(),
             claims: Claims::default(),
@@ -159,12 +165,21 @@ impl Worker {
         // The disk may hang, and a thread of the runtime with it.
         let survey = tokio::task::block_in_place(|| self.flights.survey())?;
         for wreck in survey.wrecks {
-            lost.extend(self.ledger.bury(&wreck.worker).await?);
+            // One that signed off leaves its record behind, too, where it could not remove it any more.
+            let signed_on = self.ledger.is_signed_on(&wreck.worker).await?;
+            let ran = self.ledger.bury(&wreck.worker).await?;
+            if signed_on {
+                self.tell_of_burial(&wreck.worker, &ran).await;
+            }
+            lost.extend(ran);
             wreck.cleared()?;
         }
         // A lease may run out while its worker lives: a clock that jumps, a process that was stopped. Its lock tells.
         if self.pulse().is_steady() {
-            lost.extend(self.ledger.bury_expired(&survey.living).await?);
+            for burial in self.ledger.bury_expired(&survey.living).await? {
+                self.tell_of_burial(&burial.worker, &burial.lost).await;
+                lost.extend(burial.lost);
+            }
         }
         self.vitals.tally.attempts_lost(lost.iter().map(|lost| lost.judgement));
         for Lost { digest, judgement, .. } in &lost {
@@ -248,14 +263,15 @@ impl Worker {
 
     /// Settles an attempt. Where the ledger fails, the ending is kept and written at the next beat: an attempt that nobody ends
     /// would block its upload for ever, and its verdict would be lost.
-    pub(super) async fn settle_attempt(&self, ending: Ending) -> Result<Settled, LedgerError> {
+    pub(super) async fn settle_attempt(&self, subject: Subject, ending: Ending) -> Result<Settled, LedgerError> {
         match self.ledger.settle(&ending).await {
             Ok(settled) => {
                 self.landed(ending.attempt);
+                self.tell_of_attempt(&subject, &ending, &settled);
                 Ok(settled)
             }
             Err(error) => {
-                self.unsettled().push(ending);
+                self.unsettled().push((subject, ending));
                 Err(error)
             }
         }
@@ -265,9 +281,9 @@ impl Worker {
     pub(super) async fn write_unsettled(&self) -> Result<(), LedgerError> {
         let endings = std::mem::take(&mut *self.unsettled());
         let mut result = Ok(());
-        for ending in endings {
+        for (subject, ending) in endings {
             let attempt = ending.attempt;
-            match self.settle_attempt(ending).await {
+            match self.settle_attempt(subject, ending).await {
                 Ok(settled) => tracing::info!(attempt = attempt.0, ?settled, "written late"),
                 Err(error) => result = Err(error),
             }
@@ -279,14 +295,14 @@ impl Worker {
         self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn unsettled(&self) -> std::sync::MutexGuard<'_, Vec<Ending>> {
+    fn unsettled(&self) -> std::sync::MutexGuard<'_, Vec<(Subject, Ending)>> {
         self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Something of our own failed: where a known good image does not convert either, this host takes no more work.
     pub(super) async fn suspect_this_host(&self, why: &str) {
         if !self.is_released() && self.control().await == Control::Failed {
-            self.vitals.readiness.not_ready(Cause::Host, why);
+            self.open_the_breaker(why);
         }
     }
 

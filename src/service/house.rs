@@ -54,7 +54,7 @@ impl Service {
         let sick = self.worker.vitals.readiness.why_not().is_some();
         if sick && self.worker.beat().await.is_ok() && self.worker.control_set().await == Control::Converted {
             tracing::info!("ready again");
-            self.worker.vitals.readiness.ready();
+            self.worker.take_work_again();
         }
     }
 

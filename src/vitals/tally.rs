@@ -71,6 +71,8 @@ pub struct Tally {
     pub retries: Family,
     /// Conversions of what is known to be good, by result.
     pub controls: Family,
+    /// What became of notices.
+    pub notices: Family,
     /// Requests by what they asked for.
     requests: Vec<Counter>,
     /// Connections that were closed for newer ones.
@@ -97,6 +99,7 @@ impl Tally {
             lost: Counter::default(),
             retries: Family::of(&RETRIES),
             controls: Family::of(&["converted", "failed", "unclear"]),
+            notices: Family::of(&["sent", "counted", "failed"]),
             requests: PATHS.iter().map(|_| Counter::default()).collect(),
             evicted: Counter::default(),
         }

@@ -301,11 +301,15 @@ pub async fn expired_leases_are_buried(world: &dyn World) {
     later.heartbeat(&worker("w2")).await.unwrap();
     let known_to_live = [worker("w1"), worker("w3")];
     assert_eq!(later.bury_expired(&known_to_live).await.unwrap(), []);
-    let lost = later.bury_expired(&[]).await.unwrap();
+    assert!(later.is_signed_on(&worker("w1")).await.unwrap());
+    let burials = later.bury_expired(&[]).await.unwrap();
+    assert_eq!((burials.len(), &burials[0].worker), (1, &worker("w1")));
+    let lost = &burials[0].lost;
     assert_eq!(
         (lost.len(), lost[0].attempt, lost[0].digest),
         (1, attempt.id, digest("a"))
     );
+    assert!(!later.is_signed_on(&worker("w1")).await.unwrap());
     later.heartbeat(&worker("w2")).await.unwrap();
     assert!(later.heartbeat(&worker("w1")).await.is_err());
     assert_eq!(later.bury_expired(&[]).await.unwrap(), []);

@@ -9,8 +9,9 @@ use crate::broker::pem::Pem;
 use crate::broker::spool;
 use crate::config::{Address, BrokerAddress, Config, ConfigError};
 use crate::job::STAGING;
+use crate::notices::Post;
 
-/// Looks at every store, the spool or the certificates for RabbitMQ, and the folders of the ledger and its flights.
+/// Looks at every store, the spool or the certificates for RabbitMQ, the folders of the ledger and its flights, and the secret of notices.
 ///
 /// # Errors
 /// Names the key and the path.
@@ -37,6 +38,8 @@ pub(super) fn look(config: &Config) -> Result<(), ConfigError> {
         let beside = file.parent().unwrap_or(Path::new("/"));
         wrong("ledger", beside, writable(beside))?;
     }
+    // Nothing is sent.
+    drop(Post::new(&config.notices)?);
     let flights = config.flights();
     wrong("worker.flights", &flights, writable(&flights))
 }
