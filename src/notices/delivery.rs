@@ -89,10 +89,7 @@ mod tests {
     use crate::notices::notice::What;
 
     fn of(lost: &[&str], undelivered: u64) -> Delivery {
-        let mut gathered = Gathered {
-            undelivered,
-            ..Gathered::default()
-        };
+        let mut gathered = Gathered::default();
         for name in lost {
             let what = What::WorkerLost {
                 lost: (*name).to_owned(),
@@ -101,6 +98,7 @@ mod tests {
             let worker = WorkerId("w1".to_owned());
             gathered.add(Notice::of(&worker, what, DateTime::UNIX_EPOCH), Duration::ZERO);
         }
+        gathered.undelivered = undelivered;
         Delivery::of(&gathered, DateTime::UNIX_EPOCH)
     }
 

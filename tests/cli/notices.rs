@@ -296,7 +296,6 @@ fn an_avalanche_is_few_deliveries() {
 }
 
 /// Jobs go on beside a receiver that is of no use; what it is told is tried again under the same id, and the process ends in time.
-#[allow(clippy::disallowed_methods, reason = "a test measures")]
 fn delays_nobody(does: Does, words: &str) -> (World, Receiver) {
     let receiver = Receiver::that(does);
     let world = telling(
@@ -353,7 +352,7 @@ fn a_receiver_that_answers_without_end_delays_nobody() {
 
 #[test]
 fn no_notice_follows_a_redirect() {
-    let elsewhere: &'static Receiver = Box::leak(Box::new(Receiver::that(TAKES)));
+    let elsewhere = Receiver::that(TAKES);
     let to = format!(
         "HTTP/1.1 307 There\r\nLocation: http://{}/\r\nContent-Length: 0\r\n\r\n",
         elsewhere.address
