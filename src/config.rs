@@ -11,6 +11,7 @@ mod optional;
 mod overlap;
 mod postgres;
 mod sense;
+mod traces;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,12 +20,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use address::{
-    Address, AdminAddress, AmqpAddress, BrokerAddress, LedgerAddress, ManagementAddress, PostgresAddress, StoreAddress,
-    Tls,
+    Address, AdminAddress, AmqpAddress, BrokerAddress, CollectorAddress, LedgerAddress, ManagementAddress,
+    PostgresAddress, Reach, StoreAddress, Tls,
 };
 pub use amqp::AmqpConfig;
 pub use desk::{DeskConfig, Exposure};
 pub use postgres::PostgresConfig;
+pub use traces::TracesConfig;
 
 use crate::recipe::{Fit, Recipe, Rendition, Target};
 use crate::sandbox::layers::Policy;
@@ -75,6 +77,8 @@ pub struct Config {
     pub specimens: Keep,
     /// What is logged, and how.
     pub log: LogConfig,
+    /// Where traces go.
+    pub traces: TracesConfig,
 }
 
 /// How the worker runs.
@@ -191,6 +195,7 @@ impl Default for Config {
             tenants: BTreeMap::from([(TENANT_DEFAULT.to_owned(), tenants::Limits::default().into())]),
             specimens: Keep::default(),
             log: LogConfig::default(),
+            traces: TracesConfig::default(),
         }
     }
 }
@@ -326,6 +331,7 @@ impl Config {
             .chain(self.amqp.files())
             .chain(&mut self.desk.accounts)
             .chain(self.postgres.files())
+            .chain(&mut self.traces.ca)
         {
             // Joining an absolute path gives that path; the components drop every `./` on the way.
             *path = base.join(&*path).components().collect();

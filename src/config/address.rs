@@ -1,6 +1,7 @@
 //! Addresses: `scheme:place`, one type per use, so that a ledger cannot be given where a store belongs.
 
 mod admin;
+mod collector;
 mod postgres;
 mod server;
 
@@ -11,6 +12,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 pub use admin::AdminAddress;
+pub use collector::{CollectorAddress, Reach};
 pub use postgres::PostgresAddress;
 pub use server::{AmqpAddress, ManagementAddress, Tls};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use super::{Config, WorkerConfig, amqp, desk, postgres};
+use super::{Config, WorkerConfig, amqp, desk, postgres, traces};
 use crate::job;
 use crate::sandbox::limits::PREFLIGHT_MEMORY;
 use crate::supervisor;
@@ -75,6 +75,7 @@ pub(super) fn contradiction(config: &Config) -> Option<String> {
         .or_else(|| amqp::contradiction(config))
         .or_else(|| desk::contradiction(config))
         .or_else(|| postgres::contradiction(config))
+        .or_else(|| traces::contradiction(config))
         .or_else(|| tenants(config))
         .or_else(|| out_of_bounds(config))
 }

@@ -135,10 +135,49 @@ fn contradictions_are_named() {
             "broker = \"amqp://u:secret@h\"\n[amqp]\nca = \"c\"",
             "amqp.ca is given, but amqp://u@h:5672/%2F is not encrypted; write amqps://",
         ),
+        ("[traces]\nservice = \"\"", "traces.service has 0 characters"),
+        ("[traces]\nservice = \"a\\nb\"", "some that do not print"),
+        (
+            "[traces]\nendpoint = \"otel:4318\"",
+            "lazaret.toml:2:12: is no address of a collector",
+        ),
+        (
+            "[traces]\nendpoint = \"https://olga:secret@h\"",
+            "OTEL_EXPORTER_OTLP_HEADERS",
+        ),
     ];
     for (text, part) in cases {
         assert!(wrong(text).contains(part), "{part}: {}", wrong(text));
     }
+}
+
+/// Whoever names a collector is told that nothing would come of it.
+#[cfg(not(feature = "otel"))]
+#[test]
+fn a_collector_takes_a_build_that_sends_traces() {
+    let problem = wrong("[traces]\nendpoint = \"http://otel:4318\"");
+    assert!(
+        problem.contains("traces.endpoint is http://otel:4318") && problem.contains("--features otel"),
+        "{problem}"
+    );
+    Config::parse(
+        "[traces]\nservice = \"images\"\none_in = 100\n",
+        "lazaret.toml",
+        Vec::new(),
+    )
+    .unwrap();
+}
+
+#[cfg(feature = "otel")]
+#[test]
+fn a_collectors_ca_takes_a_collector_that_encrypts() {
+    let problem = wrong("[traces]\nendpoint = \"http://otel:4318\"\nca = \"c\"");
+    assert!(
+        problem.contains("traces.ca is given, but http://otel:4318 is not encrypted"),
+        "{problem}"
+    );
+    let config = with("TRACES_ENDPOINT", "https://otel").unwrap();
+    assert_eq!(config.traces.endpoint.unwrap().traces(), "https://otel/v1/traces");
 }
 
 #[test]
