@@ -154,10 +154,10 @@ fn run(command: Command) -> Result<Ending, Failure> {
         // A service says what it does; a command only what goes wrong.
         Command::Serve(_) => {}
         // Children run: a reader that is gone must not end this process in the middle.
-        Command::Convert(_) | Command::Doctor(_) => telemetry::start(QUIET),
+        Command::Convert(_) | Command::Doctor(_) => telemetry::start(QUIET, None),
         _ => {
             sys::end_on_closed_pipe();
-            telemetry::start(QUIET);
+            telemetry::start(QUIET, None);
         }
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -4,7 +4,7 @@
 //! in a [`store`] and [`fetch`]ed, hashed to its [`digest`]; the [`ledger`] knows whether it is in [`quarantine`], already made, or in flight,
 //! and records the attempt; the [`sandbox`] runs a child that [`convert`]s it under limits, and tells the outcome; [`blame`] decides what
 //! that counts for, and the [`breaker`] whether to believe it; the [`verdict`] is told in an [`event`]. [`pipeline`] is that flow as one function; [`service`] runs it for ever.
-//! Beside the flow, what it does is noted in [`vitals`]; [`health`] judges them, [`metrics`] writes them down, and [`admin`] answers whoever asks, the [`supervisor`] among them; operators meet it at their [`desk`].
+//! Beside the flow, what it does is noted in [`vitals`]; [`health`] judges them, [`metrics`] writes them down, [`traces`] tell of each job, and [`admin`] answers whoever asks, the [`supervisor`] among them; operators meet it at their [`desk`].
 
 pub mod admin;
 pub mod admission;
@@ -37,6 +37,7 @@ pub mod store;
 pub mod supervisor;
 pub mod telemetry;
 pub mod tenants;
+pub mod traces;
 mod trust;
 pub mod verdict;
 pub mod vitals;

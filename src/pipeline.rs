@@ -15,6 +15,8 @@ mod worker;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use tracing::Instrument;
+
 use crate::blame::{self, Control, Judgement};
 use crate::digest::Digest;
 use crate::fetch::{FetchError, Upload, fetch};
@@ -26,6 +28,7 @@ use crate::sandbox::outcome::Outcome;
 use crate::sandbox::protocol::{Found, Task};
 use crate::sandbox::{Attempted, Watch};
 use crate::store::Access;
+use crate::traces;
 use crate::verdict::{Notes, Reason, Report, Stored};
 
 pub use worker::{BUILD, Setup, SetupError, Sources, Stores, Worker, any_epoch};
@@ -102,7 +105,7 @@ impl Worker {
         }
 
         // Fetched, bounded, hashed while it streamed.
-        let upload = match self.fetch(job).await {
+        let upload = match self.fetch(job).instrument(traces::step("fetch")).await {
             Ok(upload) => upload,
             Err(FetchError::Refused(refusal)) => return Ok(self.ended(report::unread(self, job, &refusal))),
             Err(error) => {
@@ -110,6 +113,7 @@ impl Worker {
                 return Err(Retry::Store(error.to_string()));
             }
         };
+        traces::upload(&upload.digest);
         let formats = &self.sandbox.limits.formats;
         if let Some(refusal) = upload.contradicts(&job.source).or_else(|| upload.refusal(formats)) {
             return Ok(self.ended(report::refused(self, job, &upload, &refusal)));
@@ -117,21 +121,26 @@ impl Worker {
 
         // Quarantined? Already made? In flight? Then there is nothing to wait for a slot for.
         let mut claim = self.claim_of(job, &upload.digest, terms);
-        if let Some(answer) = self.ledger.ask(&claim).await?
+        let asked = self.ledger.ask(&claim).instrument(traces::step("ledger ask"));
+        if let Some(answer) = asked.await?
             && let Some(step) = self.answered(job, &upload, answer).await?
         {
             return Ok(step);
         }
 
         // Otherwise the attempt is recorded, and this worker runs it.
-        let mut seat = self.seats.beside_others().await;
+        let mut seat = self
+            .seats
+            .beside_others()
+            .instrument(traces::step("wait for a slot"))
+            .await;
         loop {
-            match self.claim(&claim).await? {
+            match self.claim(&claim).instrument(traces::step("ledger claim")).await? {
                 Claimed::Run(attempt) => return self.attempt(job, &upload, attempt, terms.ceiling, seat).await,
                 // A suspect: claimed once more when nothing else runs in this worker.
                 Claimed::MustBeAlone if !claim.alone => {
                     drop(seat);
-                    seat = self.seats.alone().await;
+                    seat = self.seats.alone().instrument(traces::step("wait to be alone")).await;
                     // What ended here and is not written yet, or never began, would look like company, if this worker were lost.
                     self.write_unsettled().await?;
                     self.release_unheard().await?;
@@ -213,6 +222,7 @@ impl Worker {
         mut seat: Seat,
     ) -> Result<Step, Retry> {
         let running = self.vitals.gauges.begin_attempt();
+        let child = traces::child();
         let recorded = tokio::task::block_in_place(|| self.flights.begin(attempt.id, &upload.digest));
         let run = async {
             recorded?;
@@ -225,15 +235,18 @@ impl Worker {
                 .attempt_within(ceiling, &upload.file, task, Watch::Both, self.release())
                 .await
         };
-        let attempted = match run.await {
+        let attempted = match run.instrument(child.clone()).await {
             Ok(attempted) => attempted,
             Err(error) => {
+                traces::failed(&child);
+                drop(child);
                 return self
                     .call_off(attempt, upload, format!("the attempt could not be made: {error}"))
                     .await;
             }
         };
 
+        traces::child_ended(child, &attempted);
         let control = self.control_of(job, upload, &attempted).await;
         let evidence = evidence::of(self, &attempted, control);
         // No child runs here any more.
@@ -327,7 +340,7 @@ impl Worker {
             job.recipe.key()
         );
         let (made, recipe) = (made.clone(), job.recipe.clone());
-        tokio::task::spawn_blocking(move || {
+        let stored = tokio::task::spawn_blocking(move || {
             let mut start = 0;
             let mut stored = Vec::with_capacity(made.len());
             for (made, rendition) in made.iter().zip(recipe.renditions()) {
@@ -348,9 +361,9 @@ impl Worker {
                 });
             }
             Ok(stored)
-        })
-        .await
-        .map_err(std::io::Error::other)?
+        });
+        let stored = stored.instrument(traces::step("store"));
+        stored.await.map_err(std::io::Error::other)?
     }
 
     /// Keeps the bytes of what may be convicted, for its owner's eyes alone. Losing them loses evidence, not the verdict.
@@ -359,7 +372,8 @@ impl Worker {
             return None;
         }
         let key = format!("{}/{}", &upload.digest.to_string()[..2], upload.digest);
-        match self.stores.keep_specimen(&key, &upload.file, upload.bytes).await {
+        let kept = self.stores.keep_specimen(&key, &upload.file, upload.bytes);
+        match kept.instrument(traces::step("keep specimen")).await {
             Ok(()) => Some(key),
             Err(error) => {
                 tracing::warn!(digest = %upload.digest, %error, "the bytes of a suspicious upload could not be kept");

@@ -25,6 +25,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
+use tracing::Span;
 
 use crate::broker::{Broker, BrokerError, Delivery, Envelope};
 use crate::config::FairnessConfig;
@@ -34,6 +35,7 @@ use crate::job::Job;
 use crate::ledger::LedgerError;
 use crate::pipeline::Worker;
 use crate::recipe::Recipe;
+use crate::traces::{self, GoesOn};
 
 pub use tenancy::LimitsOf;
 
@@ -121,6 +123,8 @@ struct Item {
     /// How often it came back for our own fault.
     tries: u32,
     holder: Holder,
+    /// This worker has it.
+    span: Span,
     _at_work: AtWork,
     _present: Present,
     _place: OwnedSemaphorePermit,
@@ -262,6 +266,7 @@ impl Service {
         let items = self.turns().take_all();
         for item in items {
             if let Holder::Broker(delivery) = &item.holder {
+                item.span.in_scope(|| traces::goes_on(GoesOn::Broker));
                 self.return_to_broker(delivery).await;
             }
         }

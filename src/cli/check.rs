@@ -144,6 +144,9 @@ fn report(file: &Path, checked: &Checked, given: &Given, misfits: &[Misfit]) {
         config.limits.output
     );
     println!("  layers      {}", layers(&checked.examination));
+    if let Some(collector) = &config.traces.endpoint {
+        println!("  traces      to {collector}");
+    }
     println!("  supervisor  {given}");
     for misfit in misfits {
         let word = match misfit.weight() {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tracing::Instrument;
 
 use super::claims::Claims;
 use super::doubt::Doubt;
@@ -25,6 +26,7 @@ use crate::sandbox::Sandbox;
 use crate::sandbox::limits::Limits;
 use crate::specimens::Specimens;
 use crate::store::Store;
+use crate::traces;
 use crate::verdict::{Reason, Refusal};
 use crate::vitals::Vitals;
 
@@ -249,7 +251,8 @@ impl Worker {
     /// Settles an attempt. Where the ledger fails, the ending is kept and written at the next beat: an attempt that nobody ends
     /// would block its upload for ever, and its verdict would be lost.
     pub(super) async fn settle_attempt(&self, ending: Ending) -> Result<Settled, LedgerError> {
-        match self.ledger.settle(&ending).await {
+        let settled = self.ledger.settle(&ending).instrument(traces::step("ledger settle"));
+        match settled.await {
             Ok(settled) => {
                 self.landed(ending.attempt);
                 Ok(settled)

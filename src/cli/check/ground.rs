@@ -9,8 +9,9 @@ use crate::broker::pem::Pem;
 use crate::broker::spool;
 use crate::config::{Address, BrokerAddress, Config, ConfigError};
 use crate::job::STAGING;
+use crate::traces::Traces;
 
-/// Looks at every store, the spool or the certificates for RabbitMQ, and the folders of the ledger and its flights.
+/// Looks at every store, the spool or the certificates for RabbitMQ, the folders of the ledger and its flights, and what a collector of traces takes.
 ///
 /// # Errors
 /// Names the key and the path.
@@ -38,7 +39,8 @@ pub(super) fn look(config: &Config) -> Result<(), ConfigError> {
         wrong("ledger", beside, writable(beside))?;
     }
     let flights = config.flights();
-    wrong("worker.flights", &flights, writable(&flights))
+    wrong("worker.flights", &flights, writable(&flights))?;
+    Traces::look(&config.traces)
 }
 
 fn wrong(key: &str, path: &Path, result: Result<(), String>) -> Result<(), ConfigError> {
