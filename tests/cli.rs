@@ -19,5 +19,7 @@ mod cli {
     mod reload;
     mod serve;
     mod tenant;
+    #[cfg(feature = "otel")]
+    mod traces;
     mod world;
 }
