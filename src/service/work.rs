@@ -67,8 +67,11 @@ impl Service {
     /// A job whose handling was interrupted comes again: from the broker, or from the ledger when its lease is over.
     pub(super) async fn comes_again(&self, item: &Item, interrupted: &Interrupted) {
         self.interrupted(interrupted);
+        traces::goes_on(match item.holder {
+            Holder::Broker(_) => GoesOn::Broker,
+            Holder::Ledger => GoesOn::Ledger,
+        });
         if let Holder::Broker(delivery) = &item.holder {
-            traces::goes_on(GoesOn::Broker);
             // Not at once: what failed now would fail at once again.
             sleep(NOT_READY).await;
             self.return_to_broker(delivery).await;
