@@ -16,8 +16,8 @@ lint:
 
 # Traces, the feature `otel`: linted, and tested with collectors and a private RabbitMQ. A build of its own, beside the usual one, which does without.
 otel: need need-tests
-	$(CARGO) clippy --locked --all-targets --features otel -- -D warnings
-	$(CARGO) test --locked --features otel --lib --test cli --test rabbit traces
+	$(CARGO) clippy --locked -p lazaret --all-targets --features otel -- -D warnings
+	$(CARGO) test --locked -p lazaret --features otel --lib --test cli --test rabbit traces
 
 # spawn: from spawn to READY. tax: what the sandbox costs beside the same code in this process. hostile: every fixture against its ceilings.
 # Then, with a private RabbitMQ, good jobs among hostile ones, repeats of what is quarantined, and more slots and larger photos. The fleet's
