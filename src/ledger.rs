@@ -13,6 +13,7 @@ mod engine;
 mod inventory;
 mod listing;
 pub mod postgres;
+mod refusals;
 pub mod sqlite;
 mod tenancy;
 mod tokens;
@@ -40,6 +41,9 @@ pub use copy::{Copied, copy};
 pub use course::{Course, RECORDS_COUNTED, Span, Steps, USES_COUNTED};
 pub use inventory::{Count, Inventory, TABLES, Table};
 pub use listing::{COUNTED, LOOKED_AT, Listing, Mark, Page, Sender, Sort, Unreviewed, WorkerRecord};
+pub use refusals::{
+    REFUSED_DAYS_KEPT, REFUSED_HOURS_KEPT, Refusals, Refused, SentBy, TENANTS_LISTED, TENANTS_TOLD_APART,
+};
 pub use tenancy::{DAYS_KEPT, MINUTES_KEPT, Revision, SIDELINE_LEASE, TenantAction, TenantAuditRecord, TenantSummary};
 pub use tokens::{NewToken, TOKENS, Token, TokenMade, TokenRevoked, TokenStanding};
 pub use trail::{Place, Trail, TrailListing, TrailPage, TrailRecord};
@@ -262,6 +266,9 @@ pub struct Dossier {
     /// Who sent it, by attempts that are kept; at most 20. A refusal by its digest leaves no name.
     #[serde(default)]
     pub senders: Vec<Sender>,
+    /// When it was refused by its digest, and by whom it was sent.
+    #[serde(default)]
+    pub refusals: Refusals,
 }
 
 /// One strike. Append-only.
@@ -490,9 +497,9 @@ pub trait Ledger: Send + Sync {
     /// The same for every worker whose lease is over, but those that are known to live.
     async fn bury_expired(&self, living: &[WorkerId]) -> Result<Vec<Lost>, LedgerError>;
 
-    /// The entry that refuses this digest for this recipe, if there is one; the repeat is counted. For digests that are known, or
-    /// claimed, before the upload is fetched.
-    async fn refused(&self, digest: &Digest, recipe: &RecipeKey) -> Result<Option<Entry>, LedgerError>;
+    /// The entry that refuses this digest for this recipe, if there is one; the repeat of this tenant's is counted. For digests that are
+    /// known, or claimed, before the upload is fetched.
+    async fn refused(&self, digest: &Digest, recipe: &RecipeKey, tenant: &str) -> Result<Option<Entry>, LedgerError>;
     /// The answer to a claim where no attempt is needed or allowed now; `None` where it is to be claimed. Records no attempt.
     async fn ask(&self, claim: &Claim) -> Result<Option<Claimed>, LedgerError>;
     /// Claims a digest: refused, known, busy, or recorded as running.
@@ -508,7 +515,7 @@ pub trait Ledger: Send + Sync {
     /// What is known of an arriving job.
     async fn arrival(&self, job: &str) -> Result<Arrival, LedgerError>;
     /// The fastest way out, in one go: what is known of an arriving job, and where that is nothing and the digest that its sender
-    /// claims is listed for its recipe, the repeat counted and the job ended with the report that `refusal` words.
+    /// claims is listed for its recipe, the repeat counted, for the tenant of that report, and the job ended with the report that `refusal` words.
     async fn answer_by_claim(
         &self,
         job: &str,

@@ -89,7 +89,7 @@ impl Worker {
     async fn pass(self: &Arc<Self>, terms: Terms, job: &Job, digest: Option<&Digest>) -> Result<Step, Retry> {
         // Known bad by the digest that the sender claims: refused before a byte is fetched. A claim opens no other door.
         if let Some(digest) = digest.or(job.source.sha256.as_ref())
-            && let Some(entry) = self.ledger.refused(digest, &job.recipe.key()).await?
+            && let Some(entry) = self.ledger.refused(digest, &job.recipe.key(), &job.tenant).await?
         {
             return Ok(self.ended(report::listed(self, job, &entry)));
         }

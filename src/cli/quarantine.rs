@@ -184,6 +184,7 @@ fn print_dossier(dossier: &Dossier) {
         attempts,
         audit,
         senders,
+        refusals,
     } = dossier;
     let looks = &entry.looks;
     let size = looks
@@ -220,6 +221,21 @@ fn print_dossier(dossier: &Dossier) {
     for strike in strikes {
         println!("  {}  {}", show::moment(strike.at), show::reason(strike.reason));
         println!("    {}", show::harmless(&strike.evidence.to_string(), 2000));
+    }
+    println!("\nTenants, by attempts and refusals that are kept");
+    for sent in &refusals.tenants {
+        let tenant = sent.tenant.as_deref().map(|tenant| show::harmless(tenant, 80));
+        println!(
+            "  {}  {}, attempts: {}, refusals: {}",
+            show::moment(sent.last),
+            tenant.as_deref().unwrap_or("(others)"),
+            sent.attempts,
+            sent.refusals
+        );
+    }
+    println!("\nRefusals by digest, by day");
+    for day in &refusals.days {
+        println!("  {}  {}", day.from.format("%Y-%m-%d"), day.times);
     }
     println!("\nSenders, by attempts that are kept");
     for sender in senders {

@@ -439,3 +439,46 @@ fn a_retest_is_a_note_and_changes_nothing() {
     let nobody = "0".repeat(64);
     assert_eq!(decide(&mut olga, &page, &nobody, "retest", "").status, 404);
 }
+
+#[test]
+fn refusals_are_told_by_time_and_tenant() {
+    let (desk, digest) = with_an_entry();
+    let mut olga = desk.as_user("olga");
+    let path = format!("/quarantine/{digest}");
+    let before = olga.get(&path).body;
+    assert!(
+        before.contains("It was refused by its digest 0 times") && before.contains("<h3>By hour</h3><p>None.</p>"),
+        "{before}"
+    );
+    for _ in 0..2 {
+        let again = desk.world.submit(&["--wait", "--tenant", "globex", &fixture(BOMB)]);
+        assert_eq!(again.status.code(), Some(1));
+    }
+    let page = olga.get(&path).body;
+    for part in [
+        "It was refused by its digest 2 times",
+        "<strong>refusals</strong>: 2 in all",
+        "<bdi>globex</bdi></td><td>0</td><td>2</td>",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert_eq!(
+        page.matches("<strong>refusals</strong>: 2 in all").count(),
+        2,
+        "by hour and by day"
+    );
+    let mut ci = super::program::Program::new(&desk, "ci", "viewer");
+    let refusals = ci.get(&path).json()["refusals"].clone();
+    let counted = |steps: &str| {
+        let steps = refusals[steps].as_array().unwrap().iter();
+        steps.map(|step| step["times"].as_u64().unwrap()).sum::<u64>()
+    };
+    assert_eq!((counted("hours"), counted("days")), (2, 2));
+    let globex = refusals["tenants"].as_array().unwrap().iter();
+    let globex: Vec<_> = globex.filter(|sent| sent["tenant"] == "globex").collect();
+    assert_eq!((&globex[0]["attempts"], &globex[0]["refusals"]), (&json!(0), &json!(2)));
+    assert_eq!(refusals, desk.dossier(&digest)["refusals"]);
+    super::program::check_only(&desk, &ci.answers);
+    let shown = String::from_utf8(desk.quarantine(&["show", &digest]).stdout).unwrap();
+    assert!(shown.contains("globex, attempts: 0, refusals: 2"), "{shown}");
+}

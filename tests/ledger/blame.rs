@@ -347,7 +347,10 @@ pub async fn a_trip_in_the_encoder_closes_its_recipe_only(world: &dyn World) {
     let _ = trip_in(ledger, &claim("x"), Phase::Encode, tripped(Reason::Cpu)).await;
     assert_eq!(entry(ledger, "x").await.unwrap().scope, Scope::Recipe);
     assert!(matches!(ledger.claim(&claim("x")).await.unwrap(), Claimed::Listed(_)));
-    assert_eq!(ledger.refused(&digest("x"), &recipe("large")).await.unwrap(), None);
+    assert_eq!(
+        ledger.refused(&digest("x"), &recipe("large"), "acme").await.unwrap(),
+        None
+    );
     let other = Claim {
         recipe: recipe("large"),
         ..claim("x")
