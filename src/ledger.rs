@@ -10,6 +10,7 @@ mod books;
 mod copy;
 mod course;
 mod engine;
+mod export;
 mod inventory;
 mod listing;
 pub mod postgres;
@@ -39,6 +40,7 @@ use crate::verdict::{Notes, Reason, Report, Status, Stored};
 
 pub use copy::{Copied, copy};
 pub use course::{Course, RECORDS_COUNTED, Span, Steps, USES_COUNTED};
+pub use export::{BYTES_AT_ONCE, DIGESTS_AT_ONCE, ENTRIES_AT_ONCE, Exported};
 pub use inventory::{Count, Inventory, TABLES, Table};
 pub use listing::{COUNTED, LOOKED_AT, Listing, Mark, Page, Sender, Sort, Unreviewed, WorkerRecord};
 pub use refusals::{

@@ -28,6 +28,7 @@ use crate::sandbox::{Attempted, Watch};
 use crate::store::Access;
 use crate::verdict::{Notes, Reason, Report, Stored};
 
+pub use retest::{Retested, retest};
 pub use worker::{BUILD, Setup, SetupError, Sources, Stores, Worker, any_epoch};
 
 use seats::Seat;

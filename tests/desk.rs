@@ -17,11 +17,14 @@ mod desk {
     mod entrance;
     mod hostile;
     mod impostor;
+    mod intake;
     mod many;
+    mod many_at_once;
     #[path = "../servers/private.rs"]
     mod private;
     mod program;
     mod quarantine;
+    mod retest;
     mod server;
     mod shell;
     mod stranger;

@@ -169,9 +169,7 @@ pub(super) async fn sign_on(
     let stores = Stores {
         sources,
         renditions: Arc::new(open_store(config, "renditions")?),
-        specimens: Arc::new(
-            Specimens::open(config.stores["specimens"].path(), config.specimens.clone()).map_err(Failure::other)?,
-        ),
+        specimens: Arc::new(open_specimens(config)?),
     };
     let ledger = open_ledger(config).await?;
     let flights = config.flights();
@@ -186,6 +184,11 @@ pub(super) async fn sign_on(
     let worker = Worker::sign_on(setup).await.map_err(Failure::other)?;
     worker.bury_the_dead().await.map_err(Failure::other)?;
     Ok(worker)
+}
+
+/// Where the bytes of what was held are kept.
+pub(super) fn open_specimens(config: &Config) -> Result<Specimens, Failure> {
+    Specimens::open(config.stores["specimens"].path(), config.specimens.clone()).map_err(Failure::other)
 }
 
 fn open_store(config: &Config, name: &str) -> Result<Store, Failure> {
