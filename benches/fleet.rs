@@ -12,6 +12,9 @@
 #![allow(clippy::duplicate_mod, reason = "two private servers are kept the same way")]
 
 mod fleet {
+    #[allow(dead_code, reason = "made for the tests")]
+    #[path = "../../tests/cli/asked.rs"]
+    mod asked;
     pub mod bare;
     pub mod chaos;
     pub mod claims;
@@ -33,6 +36,7 @@ mod fleet {
     #[allow(dead_code, reason = "made for the tests")]
     #[path = "../../tests/rabbit/relay.rs"]
     mod relay;
+    pub mod release;
     pub mod repeats;
     pub mod scale;
     mod uploads;
@@ -49,6 +53,7 @@ flood    [--jobs 140000] [--seconds 120] [--order fair,arrival]
                                                    one tenant's flood beside 20 quiet tenants
 repeats  [--seconds 10] [--rounds 2] [--prefetch 64]
                                                    repeats of a quarantined upload per second, beside a bare loop
+release  [--rounds 30]                             pressed at one worker's desk: how soon it holds on another
 poison   [--innocents 20]                          an upload whose worker is killed each time, among innocents
 goodput  [--good 120] [--hostile 10,50,90] [--seconds 20]
                                                    good jobs alone, and among hostile ones: rate and waits
@@ -66,6 +71,7 @@ async fn main() -> std::process::ExitCode {
         "variants" => fleet::variants::run(&options).await,
         "flood" => fleet::flood::run(&options).await,
         "repeats" => fleet::repeats::run(&options).await,
+        "release" => fleet::release::run(&options).await,
         "poison" => fleet::poison::run(&options).await,
         "goodput" => fleet::goodput::run(&options).await,
         "scale" => fleet::scale::run(&options).await,
