@@ -18,6 +18,7 @@ pub mod convert;
 pub mod desk;
 pub mod digest;
 pub mod event;
+pub mod expiry;
 pub mod fetch;
 pub mod flights;
 pub mod format;

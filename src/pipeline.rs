@@ -15,12 +15,16 @@ mod worker;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use futures_util::{StreamExt, TryStreamExt, stream};
+
 use crate::blame::{self, Control, Judgement};
+use crate::config::Dedupe;
 use crate::digest::Digest;
 use crate::fetch::{FetchError, Upload, fetch};
 use crate::health::Cause;
 use crate::job::Job;
 use crate::ledger::{Attempt, Claim, Claimed, Ending, LedgerError, Looks, Settled};
+use crate::recipe::RecipeKey;
 use crate::sandbox::limits::Ceiling;
 use crate::sandbox::outcome::Outcome;
 use crate::sandbox::protocol::{Found, Task};
@@ -31,6 +35,9 @@ use crate::verdict::{Notes, Reason, Report, Stored};
 pub use worker::{BUILD, Setup, SetupError, Sources, Stores, Worker, any_epoch};
 
 use seats::Seat;
+
+/// Renditions of one attempt that are written at once.
+const WRITES: usize = 4;
 
 /// Where a job stands after one pass.
 #[derive(Debug)]
@@ -89,7 +96,7 @@ impl Worker {
     async fn pass(self: &Arc<Self>, terms: Terms, job: &Job, digest: Option<&Digest>) -> Result<Step, Retry> {
         // Known bad by the digest that the sender claims: refused before a byte is fetched. A claim opens no other door.
         if let Some(digest) = digest.or(job.source.sha256.as_ref())
-            && let Some(entry) = self.ledger.refused(digest, &job.recipe.key()).await?
+            && let Some(entry) = self.ledger.refused(digest, &self.key_of(job)).await?
         {
             return Ok(self.ended(report::listed(self, job, &entry)));
         }
@@ -161,12 +168,13 @@ impl Worker {
     async fn answered(&self, job: &Job, upload: &Upload, answer: Claimed) -> Result<Option<Step>, Retry> {
         match answer {
             Claimed::Listed(entry) => Ok(Some(self.ended(report::listed(self, job, &entry)))),
-            Claimed::Known(known) if self.still_stored(&known.renditions) => {
-                Ok(Some(self.ended(report::known(self, job, upload, &known))))
+            Claimed::Known(known) if self.still_stored(&known.renditions).await? => {
+                let report = self.with_urls(report::known(self, job, upload, &known)).await?;
+                Ok(Some(self.ended(report)))
             }
             // What was made is gone from its store: it is made again.
             Claimed::Known(_) => {
-                self.ledger.forget(&upload.digest, &job.recipe.key()).await?;
+                self.ledger.forget(&upload.digest, &self.key_of(job)).await?;
                 Ok(None)
             }
             Claimed::Busy => Ok(Some(Step::Wait(upload.digest))),
@@ -176,23 +184,23 @@ impl Worker {
     }
 
     async fn fetch(&self, job: &Job) -> Result<Upload, FetchError> {
-        let key = job.source.key.clone();
-        let source = self.stores.open_source(&job.source)?;
-        let (most, staging) = (self.sandbox.limits.input.as_u64(), self.sandbox.staging.clone());
-        let copied = tokio::task::spawn_blocking(move || fetch(source, &key, most, &staging)).await;
-        copied.unwrap_or_else(|panic| {
-            let error = std::io::Error::other(panic);
-            Err(FetchError::Failed {
-                name: job.source.key.clone(),
-                error,
-            })
-        })
+        let source = self.stores.open_source(&job.source).await?;
+        let most = self.sandbox.limits.input.as_u64();
+        fetch(source, &job.source.key, most, &self.sandbox.staging).await
+    }
+
+    /// What the ledger knows a job's recipe by: for its tenant alone, where tenants share nothing.
+    fn key_of(&self, job: &Job) -> RecipeKey {
+        match self.dedupe {
+            Dedupe::Fleet => job.recipe.key(),
+            Dedupe::Tenant => job.recipe.key().of_tenant(&job.tenant),
+        }
     }
 
     fn claim_of(&self, job: &Job, digest: &Digest, terms: Terms) -> Claim {
         Claim {
             digest: *digest,
-            recipe: job.recipe.key(),
+            recipe: self.key_of(job),
             epoch: self.epoch.clone(),
             worker: self.id.clone(),
             tenant: job.tenant.clone(),
@@ -262,7 +270,10 @@ impl Worker {
         self.vitals.tally.attempt_ended(&ending, &settled);
 
         match settled {
-            Settled::Judged(Judgement::Clear) => Ok(self.ended(report::converted(self, job, &ending, &upload.digest))),
+            Settled::Judged(Judgement::Clear) => {
+                let report = report::converted(self, job, &ending, &upload.digest);
+                Ok(self.ended(self.with_urls(report).await?))
+            }
             Settled::Judged(judgement @ (Judgement::Remember | Judgement::Convict(_))) => {
                 Ok(self.ended(report::of_outcome(self, job, &ending, &upload.digest, judgement)))
             }
@@ -319,22 +330,22 @@ impl Worker {
         let Outcome::Converted(made) = &attempted.outcome else {
             return Ok(Vec::new());
         };
-        let (store, output) = (Arc::clone(&self.stores.renditions), attempted.output.try_clone()?);
+        let (store, output) = (&self.stores.renditions, &attempted.output);
         let folder = format!(
             "{}/{}/{}",
             &upload.digest.to_string()[..2],
             upload.digest,
-            job.recipe.key()
+            self.key_of(job)
         );
-        let (made, recipe) = (made.clone(), job.recipe.clone());
-        tokio::task::spawn_blocking(move || {
-            let mut start = 0;
-            let mut stored = Vec::with_capacity(made.len());
-            for (made, rendition) in made.iter().zip(recipe.renditions()) {
-                let key = format!("{folder}/{}.{}", rendition.name, made.format.extension());
-                let sha256 = store.write(&key, &output, start, made.bytes, Access::Shared)?;
-                start += made.bytes;
-                stored.push(Stored {
+        let mut start = 0;
+        let mut writes = Vec::with_capacity(made.len());
+        for (made, rendition) in made.iter().zip(job.recipe.renditions()) {
+            let key = format!("{folder}/{}.{}", rendition.name, made.format.extension());
+            let from = start;
+            start += made.bytes;
+            writes.push(async move {
+                let sha256 = store.write(&key, output, from, made.bytes, Access::Shared).await?;
+                Ok(Stored {
                     name: rendition.name.clone(),
                     store: store.name().to_owned(),
                     key,
@@ -345,12 +356,11 @@ impl Worker {
                     sha256,
                     quality: made.quality,
                     frames: made.frames,
-                });
-            }
-            Ok(stored)
-        })
-        .await
-        .map_err(std::io::Error::other)?
+                    url: None,
+                })
+            });
+        }
+        stream::iter(writes).buffered(WRITES).try_collect().await
     }
 
     /// Keeps the bytes of what may be convicted, for its owner's eyes alone. Losing them loses evidence, not the verdict.
@@ -368,10 +378,24 @@ impl Worker {
         }
     }
 
-    fn still_stored(&self, renditions: &[Stored]) -> bool {
-        renditions
-            .iter()
-            .all(|stored| self.stores.renditions.has(&stored.key, stored.bytes))
+    /// Whether all of them are where they were put. A bucket that does not say is no reason to make them again.
+    async fn still_stored(&self, renditions: &[Stored]) -> Result<bool, Retry> {
+        for stored in renditions {
+            let there = self.stores.renditions.has(&stored.key, stored.bytes).await;
+            if !there.map_err(|error| Retry::Store(error.to_string()))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The report with addresses of its renditions, where the configuration asks for them. They are made for each telling: they run out.
+    async fn with_urls(&self, mut report: Report) -> Result<Report, Retry> {
+        for stored in &mut report.renditions {
+            let url = self.stores.renditions.url(&stored.key).await;
+            stored.url = url.map_err(|error| Retry::Store(error.to_string()))?;
+        }
+        Ok(report)
     }
 
     fn ended(&self, report: Report) -> Step {

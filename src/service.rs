@@ -11,6 +11,7 @@
 mod adopt;
 mod aside;
 mod door;
+mod expiry;
 mod house;
 mod tenancy;
 mod turns;
@@ -29,6 +30,7 @@ use tokio::time::{sleep, timeout};
 use crate::broker::{Broker, BrokerError, Delivery, Envelope};
 use crate::config::FairnessConfig;
 use crate::digest::Digest;
+use crate::expiry::Retention;
 use crate::health::{Cause, Stage};
 use crate::job::Job;
 use crate::ledger::LedgerError;
@@ -63,6 +65,7 @@ pub struct Service {
     broker: Arc<dyn Broker>,
     presets: BTreeMap<String, Recipe>,
     stores: Vec<String>,
+    retention: Retention,
     /// Jobs that have been let in and not begun, and who is next.
     turns: Mutex<Turns>,
     /// Who they are of. Locked before `turns`, where both are.
@@ -106,6 +109,8 @@ pub struct Parts {
     pub slots: usize,
     /// Most messages of a lane in hand.
     pub window: usize,
+    /// How long renditions are kept.
+    pub retention: Retention,
     /// What tenants may use, by the configuration.
     pub limits: LimitsOf,
     /// Who goes first.
@@ -174,6 +179,7 @@ impl Service {
             broker: parts.broker,
             presets: parts.presets,
             stores: parts.stores,
+            retention: parts.retention,
             turns: Mutex::default(),
             tenancy: Mutex::new(Tenancy::new(parts.limits, parts.fairness, parts.window, parts.slots)),
             next: Notify::new(),
@@ -211,6 +217,7 @@ impl Service {
             tokio::spawn(Arc::clone(self).keep_tenants()),
             tokio::spawn(Arc::clone(self).keep_sidelines()),
             tokio::spawn(Arc::clone(self).keep_watch()),
+            tokio::spawn(Arc::clone(self).keep_renditions()),
         ];
         let up = async {
             self.broker.up().await;

@@ -8,6 +8,7 @@
 
 mod cli {
     mod asked;
+    mod buckets;
     mod configuration;
     mod convert;
     mod dead;

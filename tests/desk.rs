@@ -22,6 +22,8 @@ mod desk {
     mod private;
     mod program;
     mod quarantine;
+    #[path = "../servers/s3.rs"]
+    mod s3;
     mod server;
     mod shell;
     mod stranger;

@@ -349,6 +349,7 @@ fn report() -> Report {
             sha256: digest(),
             quality: Some(80),
             frames: 2,
+            url: None,
         }],
         notes: Notes::NONE,
         cpu_ms: None,

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use lazaret::admission::Budget;
-use lazaret::config::PostgresConfig;
+use lazaret::config::{Dedupe, PostgresConfig};
 use lazaret::job::{Job, Source};
 use lazaret::ledger::Ledger;
 use lazaret::ledger::postgres::Postgres;
@@ -56,7 +56,7 @@ async fn worker_on(ledger: Arc<dyn Ledger>, folder: &Path, program: PathBuf, lim
         program,
         policy: Policy::default(),
         limits,
-        staging: renditions.staging(),
+        staging: renditions.staging().unwrap(),
         budget: Budget::new(2 << 30, 0),
         times: 1,
     };
@@ -71,6 +71,7 @@ async fn worker_on(ledger: Arc<dyn Ledger>, folder: &Path, program: PathBuf, lim
         stores,
         flights: &folder.join("flights"),
         slots: 2,
+        dedupe: Dedupe::Fleet,
         vitals: Vitals::new(),
     };
     Worker::sign_on(setup).await.unwrap()

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use super::{Config, WorkerConfig, amqp, desk, postgres};
+use super::{Config, WorkerConfig, amqp, buckets, desk, postgres};
 use crate::job;
 use crate::sandbox::limits::PREFLIGHT_MEMORY;
 use crate::supervisor;
@@ -75,6 +75,7 @@ pub(super) fn contradiction(config: &Config) -> Option<String> {
         .or_else(|| amqp::contradiction(config))
         .or_else(|| desk::contradiction(config))
         .or_else(|| postgres::contradiction(config))
+        .or_else(|| buckets::contradiction(config))
         .or_else(|| tenants(config))
         .or_else(|| out_of_bounds(config))
 }
@@ -144,6 +145,7 @@ fn out_of_bounds(config: &Config) -> Option<String> {
         ("limits.memory", limits.memory),
         ("limits.output", limits.output),
         ("specimens.bytes", config.specimens.bytes),
+        ("renditions.bytes", config.renditions.bytes),
     ];
     let times = [
         ("limits.cpu_base", limits.cpu_base),

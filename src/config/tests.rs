@@ -240,7 +240,7 @@ fn relative_paths_are_relative_to_the_file() {
     let config = Config::load(&file).unwrap();
     assert_eq!(config.broker.folder(), Some(&*folder.path().join("s")));
     assert_eq!(config.ledger.file(), Some(Path::new("/abs/l")));
-    assert_eq!(config.stores["uploads"].path(), folder.path().join("uploads"));
+    assert_eq!(config.stores["uploads"].folder(), Some(&*folder.path().join("uploads")));
 }
 
 #[test]

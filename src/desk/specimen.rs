@@ -93,26 +93,26 @@ pub(super) async fn erase(
     let entry = dossier(&desk, &known(&digest)?).await?.entry;
     let (key, _) = kept(&desk, &entry).await?;
     let work = desk.work()?;
-    let specimens = Arc::clone(&work.specimens);
-    let removed = spawn_blocking(move || specimens.store().remove(&key)).await;
-    removed
-        .map_err(io::Error::other)
-        .and_then(|removed| removed)
-        .map_err(|error| unreadable(&error))?;
+    let removed = work.specimens.store().remove(&key).await;
+    removed.map_err(|error| unreadable(&error))?;
     let acted = work.ledger.act(&entry.digest, Action::Erase, &operator).await;
     acted.map_err(Refusal::from)?;
     tracing::info!(who = visitor.who, %digest, "erased a specimen");
     Ok(Redirect::to(&format!("/quarantine/{digest}")).into_response())
 }
 
-/// The key of an entry's bytes, and those, where they are in this worker's store.
+/// The key of an entry's bytes, and those, where they are in this worker's store; from a bucket as a copy.
 async fn kept(desk: &Desk, entry: &Entry) -> Result<(String, File), Response> {
     let absent = |words: &str| frame::plain(StatusCode::NOT_FOUND, words);
     let key = entry.specimen.clone();
     let key = key.ok_or_else(|| absent("The bytes of this upload were not kept."))?;
-    let (specimens, of) = (desk.work()?.specimens, key.clone());
-    let read = spawn_blocking(move || specimens.store().read(&of)).await;
-    match read.map_err(io::Error::other).and_then(|read| read) {
+    let work = desk.work()?;
+    let sandbox = &work.worker.sandbox;
+    let read = work
+        .specimens
+        .store()
+        .file(&key, sandbox.limits.input.as_u64(), &sandbox.staging);
+    match read.await {
         Ok(file) => Ok((key, file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(absent(
             "The bytes of this upload are not in this worker's store: they are on another host, or their time was over.",

@@ -15,6 +15,7 @@ use super::doubt::Doubt;
 use super::seats::Seats;
 use crate::blame::Control;
 use crate::clock::{self, Stopwatch};
+use crate::config::Dedupe;
 use crate::digest::Digest;
 use crate::fetch::FetchError;
 use crate::flights::Flights;
@@ -24,7 +25,7 @@ use crate::ledger::{AttemptId, Ending, Epoch, LEASE, Ledger, LedgerError, Lost, 
 use crate::sandbox::Sandbox;
 use crate::sandbox::limits::Limits;
 use crate::specimens::Specimens;
-use crate::store::Store;
+use crate::store::{Opened, Store};
 use crate::verdict::{Reason, Refusal};
 use crate::vitals::Vitals;
 
@@ -45,6 +46,7 @@ pub struct Worker {
     pub stores: Stores,
     /// What it knows of itself.
     pub vitals: Arc<Vitals>,
+    pub(super) dedupe: Dedupe,
     pub(super) flights: Flights,
     pub(super) doubt: Doubt,
     pub(super) claims: Claims,
@@ -68,6 +70,8 @@ pub struct Setup<'a> {
     pub flights: &'a Path,
     /// Most attempts at once.
     pub slots: usize,
+    /// Who shares renditions.
+    pub dedupe: Dedupe,
     /// Where it notes what it knows of itself.
     pub vitals: Arc<Vitals>,
 }
@@ -139,6 +143,7 @@ impl Worker {
             sandbox: setup.sandbox,
             stores: setup.stores,
             vitals: setup.vitals,
+            dedupe: setup.dedupe,
             flights,
             doubt: Doubt::default(),
             claims: Claims::default(),
@@ -324,12 +329,12 @@ fn host_name() -> String {
 }
 
 impl Stores {
-    /// Opens an upload for reading: a regular file, or an error that names it.
-    pub(super) fn open_source(&self, source: &Source) -> Result<File, FetchError> {
+    /// Opens an upload for reading: a regular file or what a bucket sends, or an error that names it.
+    pub(super) async fn open_source(&self, source: &Source) -> Result<Opened, FetchError> {
         let opened = match &self.sources {
-            Sources::Paths => open_path(Path::new(&source.key)),
+            Sources::Paths => open_path(Path::new(&source.key)).map(Opened::File),
             Sources::Stores(stores) => match stores.get(&source.store) {
-                Some(store) => store.read(&source.key),
+                Some(store) => store.open_object(&source.key).await,
                 None => Err(io::ErrorKind::NotFound.into()),
             },
         };
@@ -347,15 +352,33 @@ impl Stores {
     }
 
     pub(super) async fn keep_specimen(&self, key: &str, file: &File, bytes: u64) -> io::Result<()> {
-        let (specimens, key, file) = (Arc::clone(&self.specimens), key.to_owned(), file.try_clone()?);
-        let keep = move || specimens.keep(&key, &file, bytes, clock::system_time());
-        tokio::task::spawn_blocking(keep).await.map_err(io::Error::other)?
+        self.specimens.keep(key, file, bytes, clock::system_time()).await
+    }
+
+    /// Whether the buckets answer without which no job ends well: that of the renditions, and one of those that uploads are in. One of many
+    /// that is silent holds up its own jobs alone.
+    ///
+    /// # Errors
+    /// What the first one says that does not.
+    pub(crate) async fn look(&self) -> io::Result<()> {
+        self.renditions.look().await?;
+        let Sources::Stores(sources) = &self.sources else {
+            return Ok(());
+        };
+        let mut failed = None;
+        for source in sources.values() {
+            match source.look().await {
+                Ok(()) => return Ok(()),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        failed.map_or(Ok(()), Err)
     }
 }
 
 /// What a job names is not there, or is no upload, and will not be. Anything else, a right that is missing in a store among
 /// it, is our own trouble and may pass.
-fn names_nothing(opened: &io::Result<File>) -> bool {
+fn names_nothing(opened: &io::Result<Opened>) -> bool {
     let kinds = [
         io::ErrorKind::NotFound,
         io::ErrorKind::InvalidInput,
@@ -370,7 +393,7 @@ fn names_nothing(opened: &io::Result<File>) -> bool {
             .is_err_and(|error| error.raw_os_error() == Some(libc::ELOOP))
 }
 
-fn is_error(opened: &io::Result<File>, kind: io::ErrorKind) -> bool {
+fn is_error(opened: &io::Result<Opened>, kind: io::ErrorKind) -> bool {
     opened.as_ref().is_err_and(|error| error.kind() == kind)
 }
 

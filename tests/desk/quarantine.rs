@@ -3,13 +3,17 @@
 use serde_json::json;
 
 use super::browser::*;
+use super::s3::{ACCOUNT, BUCKET, S3};
 use super::world::*;
 
 const BOMB: &str = "hostile/cpu/tiff_wide_tiles.tiff";
 
 /// A desk with one entry, and its digest.
 pub fn with_an_entry() -> (Desk, String) {
-    let desk = Desk::new();
+    with_an_entry_on(Desk::new())
+}
+
+fn with_an_entry_on(desk: Desk) -> (Desk, String) {
     assert_eq!(desk.world.submit(&["--wait", &fixture(BOMB)]).status.code(), Some(1));
     let entries = list(&desk);
     assert_eq!(entries[0]["state"], json!("quarantined"));
@@ -350,6 +354,41 @@ fn what_files_and_tenants_brought_is_text() {
     assert_eq!(list(&desk).len(), 2, "{digest} is still there");
 }
 
+/// In a bucket of their own: its credentials are the worker's, and nobody else needs them.
+#[test]
+fn bytes_in_a_bucket_are_taken_tried_again_and_deleted() {
+    let world = World::new();
+    let s3 = S3::start(&world.path("s3"));
+    let specimens = format!("[stores]\nspecimens = {}\n", s3.store("specimens"));
+    let (desk, digest) = with_an_entry_on(Desk::with(world, &specimens, &ACCOUNT));
+    let path = format!("/quarantine/{digest}/specimen");
+    let mut olga = desk.as_user("olga");
+    let bytes = unwrapped(&desk, &olga.get(&path).body);
+    assert!(bytes == std::fs::read(fixture(BOMB)).unwrap(), "the bytes come back");
+
+    let page = olga.get(&format!("/quarantine/{digest}")).body;
+    assert_eq!(decide(&mut olga, &page, &digest, "retest", "").status, 303);
+    wait_for("the retest", || {
+        olga.get(&format!("/quarantine/{digest}"))
+            .body
+            .contains("retest: tripped")
+    });
+    let page = olga.get(&format!("/quarantine/{digest}")).body;
+    assert_eq!(decide(&mut olga, &page, &digest, "erase", "a court order").status, 303);
+    assert_eq!(olga.get(&path).status, 404);
+    let kept = desk.world.path("s3").join(BUCKET).join("specimens").join(&digest[..2]);
+    let left = std::fs::read_dir(kept).map_or(0, Iterator::count);
+    assert_eq!(left, 0, "nothing of it is in the bucket");
+}
+
+/// The bytes in a copy, as an operator would unwrap them.
+fn unwrapped(desk: &Desk, copy: &str) -> Vec<u8> {
+    std::fs::write(desk.world.path("copy.txt"), copy).unwrap();
+    let unwrap = format!("sed '/^-/d' {} | base64 -d", desk.world.path("copy.txt").display());
+    let output = std::process::Command::new("sh").args(["-c", &unwrap]).output().unwrap();
+    output.stdout
+}
+
 #[test]
 fn bytes_are_taken_wrapped_and_deleted_by_operators_alone() {
     let (desk, digest) = with_an_entry();
@@ -366,13 +405,8 @@ fn bytes_are_taken_wrapped_and_deleted_by_operators_alone() {
     ] {
         assert!(copy.head.contains(header), "{header}: {}", copy.head);
     }
-    std::fs::write(desk.world.path("copy.txt"), &copy.body).unwrap();
-    let unwrap = format!("sed '/^-/d' {} | base64 -d", desk.world.path("copy.txt").display());
-    let output = std::process::Command::new("sh").args(["-c", &unwrap]).output().unwrap();
-    assert!(
-        output.stdout == std::fs::read(fixture(BOMB)).unwrap(),
-        "the bytes come back"
-    );
+    let bytes = unwrapped(&desk, &copy.body);
+    assert!(bytes == std::fs::read(fixture(BOMB)).unwrap(), "the bytes come back");
 
     let page = olga.get(&format!("/quarantine/{digest}")).body;
     assert!(page.contains("Delete the bytes"), "{page}");

@@ -79,6 +79,7 @@ pub fn rendition() -> Stored {
         sha256: Digest::of(b"rendition"),
         quality: Some(80),
         frames: 1,
+        url: None,
     }
 }
 

@@ -66,6 +66,7 @@ impl Generation {
             slots: config.slots(),
             window: usize::from(config.amqp.window(config.slots())),
             fairness: config.fairness,
+            retention: config.renditions.clone(),
             limits: Box::new({
                 let config = config.clone();
                 move |tenant| config.limits_of(tenant)
