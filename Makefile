@@ -1,5 +1,5 @@
 # Two commands: `make demo` runs the main job, `make test` installs what tests need and passes them.
-.PHONY: demo test lint image bench bench-photos bench-hostile simulate fuzz deny need need-tests need-corpus clean
+.PHONY: demo test lint otel image bench bench-photos bench-hostile simulate fuzz deny need need-tests need-corpus clean
 
 CARGO ?= cargo
 
@@ -13,6 +13,11 @@ test: need need-tests need-corpus lint
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+# Traces, the feature `otel`: linted, and tested with collectors and a private RabbitMQ. A build of its own, beside the usual one, which does without.
+otel: need need-tests
+	$(CARGO) clippy --locked -p lazaret --all-targets --features otel -- -D warnings
+	$(CARGO) test --locked -p lazaret --features otel --lib --test cli --test rabbit traces
 
 # spawn: from spawn to READY. tax: what the sandbox costs beside the same code in this process. hostile: every fixture against its ceilings.
 # Then, with a private RabbitMQ, good jobs among hostile ones, repeats of what is quarantined, and more slots and larger photos. The fleet's

@@ -12,15 +12,20 @@
 #![allow(clippy::duplicate_mod, reason = "two private servers are kept the same way")]
 
 mod fleet {
+    #[allow(dead_code, reason = "made for the tests")]
+    #[path = "../../tests/cli/asked.rs"]
+    mod asked;
     pub mod bare;
     pub mod chaos;
     pub mod claims;
     mod client;
     pub mod copies;
+    pub mod cost;
     mod field;
     mod figures;
     pub mod flood;
     pub mod goodput;
+    pub mod hosts;
     mod ledger;
     #[allow(dead_code, reason = "made for the tests")]
     #[path = "../../tests/rabbit/node.rs"]
@@ -33,6 +38,7 @@ mod fleet {
     #[allow(dead_code, reason = "made for the tests")]
     #[path = "../../tests/rabbit/relay.rs"]
     mod relay;
+    pub mod release;
     pub mod repeats;
     pub mod scale;
     mod uploads;
@@ -43,17 +49,21 @@ use fleet::options::Options;
 
 const SCENARIOS: &str = "\
 chaos    [--jobs 5000] [--kills 10] [--seed 1]     a network that cuts and freezes, workers killed: nothing lost, nobody blamed
+hosts    [--jobs 20000] [--minutes 15] [--hosts 4] [--tenants 50] [--seed 1]
+                                                   hosts cut off and switched off, PostgreSQL, RabbitMQ and disks in trouble; as root
 copies   [--jobs 1000]                             copies of one CPU bomb at once: one attempt, a result each
 variants [--count 500]                             CPU bombs that differ in one byte, with probation and without, beside photos
 flood    [--jobs 140000] [--seconds 120] [--order fair,arrival]
                                                    one tenant's flood beside 20 quiet tenants
 repeats  [--seconds 10] [--rounds 2] [--prefetch 64]
                                                    repeats of a quarantined upload per second, beside a bare loop
-poison   [--innocents 20]                          an upload whose worker is killed each time, among innocents
+release  [--rounds 30]                             pressed at one worker's desk: how soon it holds on another
+poison   [--innocents 20] [--runs 1]               an upload whose worker is killed each time, among innocents
 goodput  [--good 120] [--hostile 10,50,90] [--seconds 20]
                                                    good jobs alone, and among hostile ones: rate and waits
 scale    [--jobs 200] [--slots 1,2,4,8] [--large 10] [--megapixels 1,4,12,24,48,99]
                                                    the same photos with more and more slots, then larger and larger ones
+cost     [--jobs 400]                              of each job beside its conversion: CPU time, statements, bytes
 claims   [--workers 1,4] [--seconds 5] [--digests 100000]
                                                    SQLite and PostgreSQL: claims per second, size of what is remembered";
 
@@ -62,13 +72,16 @@ async fn main() -> std::process::ExitCode {
     let options = Options::of(std::env::args().skip(1));
     let broken = match options.name.as_str() {
         "chaos" => fleet::chaos::run(&options).await,
+        "hosts" => fleet::hosts::run(&options).await,
         "copies" => fleet::copies::run(&options).await,
         "variants" => fleet::variants::run(&options).await,
         "flood" => fleet::flood::run(&options).await,
         "repeats" => fleet::repeats::run(&options).await,
+        "release" => fleet::release::run(&options).await,
         "poison" => fleet::poison::run(&options).await,
         "goodput" => fleet::goodput::run(&options).await,
         "scale" => fleet::scale::run(&options).await,
+        "cost" => fleet::cost::run(&options).await,
         "claims" => fleet::claims::run(&options).await,
         // This program again, beside the broker: what `repeats` compares with.
         "bare" => fleet::bare::run(&options).await,

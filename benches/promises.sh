@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What Lazaret promises, shown on this machine: each line is a figure and what was promised. Needs `make demo`'s binaries.
 #
-#   benches/promises.sh            all of it, about five minutes
+#   benches/promises.sh            all of it, about ten minutes
 #   benches/promises.sh copies     one of: copies, thousand, orphan, hogs, idle
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -62,10 +62,10 @@ orphan() {
 }
 
 hogs() {
-    echo "== 500 good images beside four CPU hogs: nothing quarantined"
-    photos 500 "$work/hogged"
+    echo "== 3,000 good images beside four CPU hogs for each processor: nothing quarantined"
+    photos 3000 "$work/hogged"
     local hogs=()
-    for _ in 1 2 3 4; do
+    for _ in $(seq $((4 * $(nproc)))); do
         (while :; do :; done) &
         hogs+=($!)
     done

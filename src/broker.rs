@@ -99,6 +99,8 @@ pub struct BrokerError {
 /// A broker.
 #[async_trait]
 pub trait Broker: Send + Sync {
+    /// Of which kind it is, as traces name it.
+    fn system(&self) -> &'static str;
     /// Waits until the broker answers and has what a worker needs.
     async fn reached(&self);
     /// Waits until messages can come.

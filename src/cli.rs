@@ -10,6 +10,7 @@ mod desk;
 mod doctor;
 mod health;
 mod ledger;
+mod notices;
 mod office;
 mod place;
 mod quarantine;
@@ -69,6 +70,7 @@ enum Command {
     Doctor(doctor::Doctor),
     Health(health::Health),
     Desk(desk::Desk),
+    Notices(notices::NoticesCommand),
     /// Print configuration.
     Config {
         #[command(subcommand)]
@@ -154,10 +156,10 @@ fn run(command: Command) -> Result<Ending, Failure> {
         // A service says what it does; a command only what goes wrong.
         Command::Serve(_) => {}
         // Children run: a reader that is gone must not end this process in the middle.
-        Command::Convert(_) | Command::Doctor(_) => telemetry::start(QUIET),
+        Command::Convert(_) | Command::Doctor(_) => telemetry::start(QUIET, None),
         _ => {
             sys::end_on_closed_pipe();
-            telemetry::start(QUIET);
+            telemetry::start(QUIET, None);
         }
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -167,7 +169,7 @@ fn run(command: Command) -> Result<Ending, Failure> {
     runtime.block_on(async {
         match command {
             Command::Convert(command) => command.run().await,
-            Command::Serve(command) => command.run().await,
+            Command::Serve(command) => Box::pin(command.run()).await,
             Command::Submit(command) => command.run().await,
             Command::Dead(command) => command.run().await,
             Command::Quarantine(command) => command.run().await,
@@ -178,6 +180,7 @@ fn run(command: Command) -> Result<Ending, Failure> {
             Command::Doctor(command) => command.run().await,
             Command::Health(command) => command.run().await,
             Command::Desk(command) => command.run().await,
+            Command::Notices(command) => command.run().await,
             Command::Config { .. } | Command::Completions { .. } => Ok(Ending::Well),
         }
     })

@@ -5,12 +5,15 @@
 
 mod address;
 mod amqp;
+mod buckets;
 mod desk;
 mod environment;
+mod notices;
 mod optional;
 mod overlap;
 mod postgres;
 mod sense;
+mod traces;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,14 +21,20 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use address::is_loopback;
 pub use address::{
-    Address, AdminAddress, AmqpAddress, BrokerAddress, LedgerAddress, ManagementAddress, PostgresAddress, StoreAddress,
-    Tls,
+    AdminAddress, AmqpAddress, BrokerAddress, BucketAddress, CollectorAddress, LedgerAddress, ManagementAddress,
+    PlainHttp, PostgresAddress, Provider, Reach, StoreAddress, Style, Tls, WebhookAddress,
 };
 pub use amqp::AmqpConfig;
+pub use buckets::BucketsConfig;
 pub use desk::{DeskConfig, Exposure};
+pub use notices::{NoticesConfig, Plain};
 pub use postgres::PostgresConfig;
+pub use traces::TracesConfig;
 
+use crate::expiry::Retention;
+use crate::job::STAGING;
 use crate::recipe::{Fit, Recipe, Rendition, Target};
 use crate::sandbox::layers::Policy;
 use crate::sandbox::limits::Limits;
@@ -37,6 +46,9 @@ pub const EXAMPLE: &str = include_str!("../config/example.toml");
 
 /// Name of the folder of flight records.
 const FLIGHTS: &str = "flights";
+
+/// Name of the folder of files without a name, where renditions go to a bucket.
+const STAGED: &str = "staging";
 
 /// Name of the table in `[tenants]` that lies under all others.
 pub(crate) const TENANT_DEFAULT: &str = "default";
@@ -51,14 +63,21 @@ pub struct Config {
     pub amqp: AmqpConfig,
     /// The fleet's memory: `sqlite:FILE` or `postgres://USER:PASSWORD@HOST/DATABASE`.
     pub ledger: LedgerAddress,
+    /// Who shares renditions.
+    pub dedupe: Dedupe,
     /// Where health and metrics are told: `ADDRESS:PORT`, or `off`.
     pub admin: AdminAddress,
     /// Who may reach that, and the operators' accounts.
     pub desk: DeskConfig,
+    /// Who is told when something goes wrong.
+    pub notices: NoticesConfig,
     /// How PostgreSQL is spoken to.
     pub postgres: PostgresConfig,
-    /// Named stores: `file:DIR`. `uploads`, `renditions` and `specimens` are always there; further ones may be read from.
+    /// Named stores: `file:DIR`, `s3://BUCKET/PREFIX`, …. `uploads`, `renditions` and `specimens` are always there; further ones may be read
+    /// from.
     pub stores: BTreeMap<String, StoreAddress>,
+    /// How buckets are spoken to.
+    pub buckets: BucketsConfig,
     /// Recipes by name.
     pub presets: BTreeMap<String, Recipe>,
     /// Limits on one upload and its attempt.
@@ -73,8 +92,12 @@ pub struct Config {
     pub tenants: BTreeMap<String, SomeLimits>,
     /// How much evidence is kept.
     pub specimens: Keep,
+    /// How long renditions are kept.
+    pub renditions: Retention,
     /// What is logged, and how.
     pub log: LogConfig,
+    /// Where traces go.
+    pub traces: TracesConfig,
 }
 
 /// How the worker runs.
@@ -89,9 +112,23 @@ pub struct WorkerConfig {
     /// Folder of the local record of attempts in the air; none: see [`Config::flights`].
     #[serde(with = "optional")]
     pub flights: Option<PathBuf>,
+    /// Folder of files without a name, which attempts read and write; none: see [`Config::staging`].
+    #[serde(with = "optional")]
+    pub staging: Option<PathBuf>,
     /// Time from TERM to KILL, as the supervisor has it; 0: not known.
     #[serde(with = "humantime_serde")]
     pub grace: Duration,
+}
+
+/// Who shares renditions of uploads that are the same. Verdicts about uploads are everybody's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dedupe {
+    /// Everybody.
+    #[default]
+    Fleet,
+    /// Each tenant has its own.
+    Tenant,
 }
 
 /// Who goes first. The other values are for comparison.
@@ -177,12 +214,15 @@ impl Default for Config {
             broker: BrokerAddress::Spool(PathBuf::from("./spool")),
             amqp: AmqpConfig::default(),
             ledger: LedgerAddress::Sqlite(PathBuf::from("./ledger.sqlite")),
+            dedupe: Dedupe::default(),
             admin: AdminAddress::default(),
             desk: DeskConfig::default(),
+            notices: NoticesConfig::default(),
             postgres: PostgresConfig::default(),
             stores: ["uploads", "renditions", "specimens"]
                 .map(|name| (name.to_owned(), store(&format!("./{name}"))))
                 .into(),
+            buckets: BucketsConfig::default(),
             presets: BTreeMap::from([("web".to_owned(), web())]),
             limits: Limits::default(),
             sandbox: Policy::default(),
@@ -190,7 +230,9 @@ impl Default for Config {
             fairness: FairnessConfig::default(),
             tenants: BTreeMap::from([(TENANT_DEFAULT.to_owned(), tenants::Limits::default().into())]),
             specimens: Keep::default(),
+            renditions: Retention::default(),
             log: LogConfig::default(),
+            traces: TracesConfig::default(),
         }
     }
 }
@@ -201,6 +243,7 @@ impl Default for WorkerConfig {
             slots: 0,
             drain: Duration::from_secs(25),
             flights: None,
+            staging: None,
             grace: Duration::ZERO,
         }
     }
@@ -305,9 +348,23 @@ impl Config {
         self.worker.flights.clone().unwrap_or_else(|| beside().join(FLIGHTS))
     }
 
+    /// Folder of files without a name, which attempts read and write: as configured, or in the folder of the renditions; where those go to a
+    /// bucket, `staging` beside the ledger's file, or beside the configuration.
+    pub fn staging(&self) -> PathBuf {
+        let of_renditions = || Some(self.stores.get("renditions")?.folder()?.join(STAGING));
+        let beside = || self.ledger.file().and_then(Path::parent).unwrap_or(Path::new("."));
+        let configured = self.worker.staging.clone();
+        configured
+            .or_else(of_renditions)
+            .unwrap_or_else(|| beside().join(STAGED))
+    }
+
     fn relative_to(&mut self, base: &Path) {
         if self.ledger.file().is_none() {
             self.worker.flights.get_or_insert_with(|| PathBuf::from(FLIGHTS));
+            if self.stores["renditions"].folder().is_none() {
+                self.worker.staging.get_or_insert_with(|| PathBuf::from(STAGED));
+            }
         }
         let broker = match &mut self.broker {
             BrokerAddress::Spool(folder) => Some(folder),
@@ -317,15 +374,18 @@ impl Config {
             LedgerAddress::Sqlite(ledger) => Some(ledger),
             LedgerAddress::Postgres(_) => None,
         };
-        let stores = self.stores.values_mut().map(|StoreAddress::File(folder)| folder);
+        let stores = self.stores.values_mut().filter_map(StoreAddress::file);
         for path in broker
             .into_iter()
             .chain(ledger)
             .chain(stores)
             .chain(&mut self.worker.flights)
+            .chain(&mut self.worker.staging)
             .chain(self.amqp.files())
             .chain(&mut self.desk.accounts)
+            .chain(self.notices.files())
             .chain(self.postgres.files())
+            .chain(&mut self.traces.ca)
         {
             // Joining an absolute path gives that path; the components drop every `./` on the way.
             *path = base.join(&*path).components().collect();

@@ -24,6 +24,7 @@ mod overview;
 mod quarantine;
 mod query;
 mod refusal;
+mod retest;
 mod secret;
 mod session;
 mod specimen;
@@ -47,6 +48,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 pub use account::{Account, Accounts, AccountsError, PASSWORD, Role, check_name};
+pub(crate) use retest::{Retest, Standing as RetestStanding};
 pub(crate) use secret::TOKEN;
 pub use secret::{Secret, bearer_token};
 pub(crate) use visitor::Peer;
@@ -54,6 +56,7 @@ pub(crate) use visitor::Peer;
 use crate::admin::{Shown, Work};
 use crate::clock::Stopwatch;
 use refusal::{Code, Refusal};
+use retest::Retests;
 use session::Sessions;
 use throttle::Throttle;
 
@@ -85,7 +88,7 @@ pub(crate) struct Desk {
     token_throttle: Mutex<Throttle>,
     hashing: Semaphore,
     runs: Mutex<bulk::Runs>,
-    retests: Arc<Semaphore>,
+    retests: Retests,
 }
 
 /// Whether a proxy with TLS stands before the listener.
@@ -112,7 +115,7 @@ impl Desk {
             token_throttle: Mutex::default(),
             hashing: Semaphore::new(HASHED_AT_ONCE),
             runs: Mutex::default(),
-            retests: Arc::new(Semaphore::new(1)),
+            retests: Retests::new(),
         })
     }
 

@@ -1,16 +1,24 @@
 //! Fetching: an upload is copied into an unlinked file and hashed while it streams, bounded. Nothing of it is parsed.
 //!
-//! In: an open source file. Out: an [`Upload`] that nobody can change any more, or why it cannot be had. The copy makes sure that
+//! In: an open source. Out: an [`Upload`] that nobody can change any more, or why it cannot be had. The copy makes sure that
 //! the bytes that were hashed are the bytes that are decoded, whatever happens to the source meanwhile.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::path::Path;
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use hyper::body::Bytes;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 
 use crate::digest::{Digest, Hasher};
 use crate::format::{Format, Formats, unread};
 use crate::job::Source;
+use crate::store::{Opened, Store, Stream};
 use crate::verdict::{Reason, Refusal};
+
+/// Blocks of a bucket that wait to be written.
+const BLOCKS: usize = 16;
 
 /// A fetched upload.
 #[derive(Debug)]
@@ -53,58 +61,158 @@ pub enum FetchError {
     },
 }
 
-/// Copies and hashes `source`, at most `most` bytes of it. `name` is its key or path, for errors. Blocks.
-pub fn fetch(mut source: File, name: &str, most: u64, staging: &Path) -> Result<Upload, FetchError> {
-    let reading = |error| FetchError::Failed {
-        name: name.to_owned(),
-        error,
-    };
-    let writing = |error| FetchError::Failed {
-        name: staging.display().to_string(),
-        error,
-    };
+/// Copies and hashes `source`, at most `most` bytes of it. `name` is its key or path, for errors.
+pub async fn fetch(source: Opened, name: &str, most: u64, staging: &Path) -> Result<Upload, FetchError> {
+    match source {
+        Opened::File(source) => {
+            let (of, staging) = (name.to_owned(), staging.to_owned());
+            let copied = spawn_blocking(move || copy(source, &of, most, &staging)).await;
+            copied.unwrap_or_else(|panic| Err(failed(name, io::Error::other(panic))))
+        }
+        Opened::Stream(source) => receive(source, name, most, staging).await,
+    }
+}
+
+impl Store {
+    /// An object's bytes, at most `most` of them, in a file: its own, or a copy without a name in `staging`.
+    ///
+    /// # Errors
+    /// `NotFound`; or the store, or `staging`, does not do its part.
+    pub async fn file(&self, key: &str, most: u64, staging: &Path) -> io::Result<File> {
+        match self.open_object(key).await? {
+            Opened::File(file) => Ok(file),
+            stream @ Opened::Stream(_) => {
+                let fetched = fetch(stream, key, most, staging).await;
+                let mut file = fetched.map_err(io::Error::other)?.file;
+                file.rewind()?;
+                Ok(file)
+            }
+        }
+    }
+}
+
+/// From a file. Blocks.
+fn copy(mut source: File, name: &str, most: u64, staging: &Path) -> Result<Upload, FetchError> {
+    let reading = |error| failed(name, error);
     let before = source.metadata().map_err(reading)?;
     if before.len() > most {
         return Err(too_large(before.len(), most));
     }
 
-    let mut file = tempfile::tempfile_in(staging).map_err(writing)?;
-    let mut hasher = Hasher::default();
-    let mut head = Vec::with_capacity(Format::MAGIC_BYTES);
+    let mut intake = Intake::begin(most, staging)?;
     let mut block = vec![0; 256 * 1024];
-    let mut bytes = 0;
     loop {
-        let length = match source.read(&mut block) {
+        match source.read(&mut block) {
             Ok(0) => break,
-            Ok(length) => length,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Ok(length) => intake.take(&block[..length])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(reading(error)),
-        };
-        bytes += length as u64;
-        if bytes > most {
-            return Err(too_large(bytes, most));
         }
-        let wanted = Format::MAGIC_BYTES.saturating_sub(head.len()).min(length);
-        head.extend_from_slice(&block[..wanted]);
-        hasher.update(&block[..length]);
-        file.write_all(&block[..length]).map_err(writing)?;
     }
 
     let after = source.metadata().map_err(reading)?;
+    let bytes = intake.bytes;
     if bytes != before.len() || after.len() != bytes || after.modified().ok() != before.modified().ok() {
-        return Err(FetchError::Changed {
-            name: name.to_owned(),
-            before: before.len(),
-            after: after.len().max(bytes),
-        });
+        return Err(changed(name, before.len(), after.len().max(bytes)));
     }
-    Ok(Upload {
-        file,
-        bytes,
-        digest: hasher.finish(),
-        format: Format::sniff(&head),
-        unread: unread(&head),
-    })
+    Ok(intake.done())
+}
+
+/// From a bucket. What comes is written by a thread that may wait for the disk; how long that takes is not held against the sender.
+async fn receive(mut source: Stream, name: &str, most: u64, staging: &Path) -> Result<Upload, FetchError> {
+    let declared = source.bytes();
+    if declared > most {
+        return Err(too_large(declared, most));
+    }
+    let (blocks, mut arrived) = mpsc::channel::<Bytes>(BLOCKS);
+    let staging = staging.to_owned();
+    let writing = spawn_blocking(move || {
+        let mut intake = Intake::begin(most, &staging)?;
+        while let Some(block) = arrived.blocking_recv() {
+            intake.take(&block)?;
+        }
+        Ok(intake)
+    });
+    let read = loop {
+        match source.next().await {
+            Ok(Some(block)) => {
+                if blocks.send(block).await.is_err() {
+                    // Whoever takes them has given up, and says why below.
+                    break Ok(());
+                }
+            }
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    drop(blocks);
+    let intake = writing.await.map_err(|panic| failed(name, io::Error::other(panic)))??;
+    read.map_err(|error| failed(name, error))?;
+    if intake.bytes != declared {
+        return Err(changed(name, declared, intake.bytes));
+    }
+    Ok(intake.done())
+}
+
+/// An upload on its way into a file without a name.
+struct Intake {
+    file: File,
+    bytes: u64,
+    most: u64,
+    hasher: Hasher,
+    head: Vec<u8>,
+    staging: PathBuf,
+}
+
+impl Intake {
+    fn begin(most: u64, staging: &Path) -> Result<Self, FetchError> {
+        let file = tempfile::tempfile_in(staging).map_err(|error| failed(&staging.display().to_string(), error))?;
+        Ok(Self {
+            file,
+            bytes: 0,
+            most,
+            hasher: Hasher::default(),
+            head: Vec::with_capacity(Format::MAGIC_BYTES),
+            staging: staging.to_owned(),
+        })
+    }
+
+    fn take(&mut self, block: &[u8]) -> Result<(), FetchError> {
+        self.bytes += block.len() as u64;
+        if self.bytes > self.most {
+            return Err(too_large(self.bytes, self.most));
+        }
+        let wanted = Format::MAGIC_BYTES.saturating_sub(self.head.len()).min(block.len());
+        self.head.extend_from_slice(&block[..wanted]);
+        self.hasher.update(block);
+        let written = self.file.write_all(block);
+        written.map_err(|error| failed(&self.staging.display().to_string(), error))
+    }
+
+    fn done(self) -> Upload {
+        Upload {
+            file: self.file,
+            bytes: self.bytes,
+            digest: self.hasher.finish(),
+            format: Format::sniff(&self.head),
+            unread: unread(&self.head),
+        }
+    }
+}
+
+fn failed(name: &str, error: io::Error) -> FetchError {
+    FetchError::Failed {
+        name: name.to_owned(),
+        error,
+    }
+}
+
+fn changed(name: &str, before: u64, after: u64) -> FetchError {
+    FetchError::Changed {
+        name: name.to_owned(),
+        before,
+        after,
+    }
 }
 
 fn too_large(seen: u64, allowed: u64) -> FetchError {
@@ -146,7 +254,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("upload");
         fs::write(&path, bytes).unwrap();
-        fetch(File::open(&path).unwrap(), "upload", most, folder.path())
+        copy(File::open(&path).unwrap(), "upload", most, folder.path())
     }
 
     #[test]
@@ -185,7 +293,7 @@ mod tests {
     #[test]
     fn a_folder_cannot_be_fetched() {
         let folder = tempfile::tempdir().unwrap();
-        let error = fetch(File::open(folder.path()).unwrap(), "d", 1 << 20, folder.path()).unwrap_err();
+        let error = copy(File::open(folder.path()).unwrap(), "d", 1 << 20, folder.path()).unwrap_err();
         assert!(error.to_string().starts_with("d: "), "{error}");
     }
 
@@ -193,7 +301,7 @@ mod tests {
     #[test]
     fn a_source_that_grows_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let error = fetch(
+        let error = copy(
             File::open("/proc/self/status").unwrap(),
             "status",
             1 << 20,

@@ -44,19 +44,22 @@ pub enum Cause {
     Broker,
     /// The folder that attempts write to is silent, or fails.
     Disk,
+    /// A bucket that no job can do without is silent, or fails.
+    Store,
     /// What is known to be good does not convert here; the breaker is open.
     Host,
 }
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Starting,
         Self::Draining,
         Self::Worker,
         Self::Ledger,
         Self::Broker,
         Self::Disk,
+        Self::Store,
         Self::Host,
     ];
 
@@ -69,6 +72,7 @@ impl Cause {
             Self::Ledger => "ledger",
             Self::Broker => "broker",
             Self::Disk => "disk",
+            Self::Store => "store",
             Self::Host => "host",
         }
     }
@@ -97,7 +101,7 @@ pub struct Facts {
     /// What it says itself.
     pub obstacle: Option<Obstacle>,
     /// How the parts are.
-    pub signs: [(Cause, Sign); 3],
+    pub signs: [(Cause, Sign); 4],
 }
 
 /// What stands in the way.
@@ -197,7 +201,7 @@ mod tests {
             stage: Stage::Working,
             turned_ago: SECOND,
             obstacle: None,
-            signs: [Cause::Ledger, Cause::Broker, Cause::Disk].map(|cause| (cause, sign.clone())),
+            signs: [Cause::Ledger, Cause::Broker, Cause::Disk, Cause::Store].map(|cause| (cause, sign.clone())),
         }
     }
 

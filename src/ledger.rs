@@ -10,9 +10,11 @@ mod books;
 mod copy;
 mod course;
 mod engine;
+mod export;
 mod inventory;
 mod listing;
 pub mod postgres;
+mod refusals;
 pub mod sqlite;
 mod tenancy;
 mod tokens;
@@ -38,8 +40,12 @@ use crate::verdict::{Notes, Reason, Report, Status, Stored};
 
 pub use copy::{Copied, copy};
 pub use course::{Course, RECORDS_COUNTED, Span, Steps, USES_COUNTED};
+pub use export::{BYTES_AT_ONCE, DIGESTS_AT_ONCE, ENTRIES_AT_ONCE, Exported};
 pub use inventory::{Count, Inventory, TABLES, Table};
 pub use listing::{COUNTED, LOOKED_AT, Listing, Mark, Page, Sender, Sort, Unreviewed, WorkerRecord};
+pub use refusals::{
+    REFUSED_DAYS_KEPT, REFUSED_HOURS_KEPT, Refusals, Refused, SentBy, TENANTS_LISTED, TENANTS_TOLD_APART,
+};
 pub use tenancy::{DAYS_KEPT, MINUTES_KEPT, Revision, SIDELINE_LEASE, TenantAction, TenantAuditRecord, TenantSummary};
 pub use tokens::{NewToken, TOKENS, Token, TokenMade, TokenRevoked, TokenStanding};
 pub use trail::{Place, Trail, TrailListing, TrailPage, TrailRecord};
@@ -207,6 +213,15 @@ pub struct Lost {
     pub judgement: Judgement,
 }
 
+/// A worker that was found lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Burial {
+    /// Which.
+    pub worker: WorkerId,
+    /// What it was running.
+    pub lost: Vec<Lost>,
+}
+
 /// A quarantine entry: one per digest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -262,6 +277,9 @@ pub struct Dossier {
     /// Who sent it, by attempts that are kept; at most 20. A refusal by its digest leaves no name.
     #[serde(default)]
     pub senders: Vec<Sender>,
+    /// When it was refused by its digest, and by whom it was sent.
+    #[serde(default)]
+    pub refusals: Refusals,
 }
 
 /// One strike. Append-only.
@@ -487,12 +505,14 @@ pub trait Ledger: Send + Sync {
     async fn sign_off(&self, worker: &WorkerId) -> Result<(), LedgerError>;
     /// The worker is gone without a word: ends its attempts as lost and judges them.
     async fn bury(&self, worker: &WorkerId) -> Result<Vec<Lost>, LedgerError>;
-    /// The same for every worker whose lease is over, but those that are known to live.
-    async fn bury_expired(&self, living: &[WorkerId]) -> Result<Vec<Lost>, LedgerError>;
+    /// The same for every worker whose lease is over, but those that are known to live, and those that somebody else buried meanwhile.
+    async fn bury_expired(&self, living: &[WorkerId]) -> Result<Vec<Burial>, LedgerError>;
+    /// Whether the worker has signed on, and has neither signed off nor been buried.
+    async fn is_signed_on(&self, worker: &WorkerId) -> Result<bool, LedgerError>;
 
-    /// The entry that refuses this digest for this recipe, if there is one; the repeat is counted. For digests that are known, or
-    /// claimed, before the upload is fetched.
-    async fn refused(&self, digest: &Digest, recipe: &RecipeKey) -> Result<Option<Entry>, LedgerError>;
+    /// The entry that refuses this digest for this recipe, if there is one; the repeat of this tenant's is counted. For digests that are
+    /// known, or claimed, before the upload is fetched.
+    async fn refused(&self, digest: &Digest, recipe: &RecipeKey, tenant: &str) -> Result<Option<Entry>, LedgerError>;
     /// The answer to a claim where no attempt is needed or allowed now; `None` where it is to be claimed. Records no attempt.
     async fn ask(&self, claim: &Claim) -> Result<Option<Claimed>, LedgerError>;
     /// Claims a digest: refused, known, busy, or recorded as running.
@@ -508,7 +528,7 @@ pub trait Ledger: Send + Sync {
     /// What is known of an arriving job.
     async fn arrival(&self, job: &str) -> Result<Arrival, LedgerError>;
     /// The fastest way out, in one go: what is known of an arriving job, and where that is nothing and the digest that its sender
-    /// claims is listed for its recipe, the repeat counted and the job ended with the report that `refusal` words.
+    /// claims is listed for its recipe, the repeat counted, for the tenant of that report, and the job ended with the report that `refusal` words.
     async fn answer_by_claim(
         &self,
         job: &str,

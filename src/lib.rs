@@ -4,7 +4,7 @@
 //! in a [`store`] and [`fetch`]ed, hashed to its [`digest`]; the [`ledger`] knows whether it is in [`quarantine`], already made, or in flight,
 //! and records the attempt; the [`sandbox`] runs a child that [`convert`]s it under limits, and tells the outcome; [`blame`] decides what
 //! that counts for, and the [`breaker`] whether to believe it; the [`verdict`] is told in an [`event`]. [`pipeline`] is that flow as one function; [`service`] runs it for ever.
-//! Beside the flow, what it does is noted in [`vitals`]; [`health`] judges them, [`metrics`] writes them down, and [`admin`] answers whoever asks, the [`supervisor`] among them; operators meet it at their [`desk`].
+//! Beside the flow, what it does is noted in [`vitals`]; [`health`] judges them, [`metrics`] writes them down, [`traces`] tell of each job, and [`admin`] answers whoever asks, the [`supervisor`] among them; operators meet it at their [`desk`], and [`notices`] go to whoever wants to be told.
 
 pub mod admin;
 pub mod admission;
@@ -18,6 +18,7 @@ pub mod convert;
 pub mod desk;
 pub mod digest;
 pub mod event;
+pub mod expiry;
 pub mod fetch;
 pub mod flights;
 pub mod format;
@@ -26,7 +27,9 @@ pub mod info;
 pub mod job;
 pub mod ledger;
 pub mod metrics;
+pub mod notices;
 pub mod notify;
+mod owned;
 pub mod pipeline;
 pub mod quarantine;
 pub mod recipe;
@@ -37,6 +40,7 @@ pub mod store;
 pub mod supervisor;
 pub mod telemetry;
 pub mod tenants;
+pub mod traces;
 mod trust;
 pub mod verdict;
 pub mod vitals;

@@ -26,6 +26,8 @@ pub fn text(vitals: &Vitals) -> String {
     work(&mut text, vitals);
     jobs(&mut text, &vitals.tally);
     attempts(&mut text, &vitals.tally);
+    notices(&mut text, &vitals.tally);
+    traces(&mut text, &vitals.tally);
     listener(&mut text, &vitals.tally);
     text.into_string()
 }
@@ -193,6 +195,26 @@ fn attempts(text: &mut Text, tally: &Tally) {
     );
     for (result, count) in tally.controls.so_far() {
         controls.of(&[("result", result)], count);
+    }
+}
+
+fn notices(text: &mut Text, tally: &Tally) {
+    let mut notices = text.counter(
+        "lazaret_notices_total",
+        "Notices: sent in full, counted in a delivery that tells of others, failed with the delivery that was given up.",
+    );
+    for (result, count) in tally.notices.so_far() {
+        notices.of(&[("result", result)], count);
+    }
+}
+
+fn traces(text: &mut Text, tally: &Tally) {
+    let mut spans = text.counter(
+        "lazaret_trace_spans_total",
+        "Spans that ended, by what became of them on the way to a collector.",
+    );
+    for (result, count) in tally.spans.so_far() {
+        spans.of(&[("result", result)], count);
     }
 }
 

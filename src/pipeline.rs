@@ -10,27 +10,38 @@ mod evidence;
 mod report;
 mod retest;
 mod seats;
+mod tell;
 mod worker;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tracing::Instrument;
+
 use crate::blame::{self, Control, Judgement};
+use crate::config::Dedupe;
 use crate::digest::Digest;
 use crate::fetch::{FetchError, Upload, fetch};
-use crate::health::Cause;
 use crate::job::Job;
 use crate::ledger::{Attempt, Claim, Claimed, Ending, LedgerError, Looks, Settled};
+use crate::recipe::RecipeKey;
 use crate::sandbox::limits::Ceiling;
 use crate::sandbox::outcome::Outcome;
 use crate::sandbox::protocol::{Found, Task};
 use crate::sandbox::{Attempted, Watch};
 use crate::store::Access;
+use crate::traces;
 use crate::verdict::{Notes, Reason, Report, Stored};
 
+pub use retest::{Retested, retest};
 pub use worker::{BUILD, Setup, SetupError, Sources, Stores, Worker, any_epoch};
 
 use seats::Seat;
+use tell::Subject;
+
+/// Renditions of one attempt that are written at once.
+const WRITES: usize = 4;
 
 /// Where a job stands after one pass.
 #[derive(Debug)]
@@ -89,7 +100,7 @@ impl Worker {
     async fn pass(self: &Arc<Self>, terms: Terms, job: &Job, digest: Option<&Digest>) -> Result<Step, Retry> {
         // Known bad by the digest that the sender claims: refused before a byte is fetched. A claim opens no other door.
         if let Some(digest) = digest.or(job.source.sha256.as_ref())
-            && let Some(entry) = self.ledger.refused(digest, &job.recipe.key()).await?
+            && let Some(entry) = self.ledger.refused(digest, &self.key_of(job), &job.tenant).await?
         {
             return Ok(self.ended(report::listed(self, job, &entry)));
         }
@@ -102,7 +113,7 @@ impl Worker {
         }
 
         // Fetched, bounded, hashed while it streamed.
-        let upload = match self.fetch(job).await {
+        let upload = match self.fetch(job).instrument(traces::step("fetch")).await {
             Ok(upload) => upload,
             Err(FetchError::Refused(refusal)) => return Ok(self.ended(report::unread(self, job, &refusal))),
             Err(error) => {
@@ -110,6 +121,7 @@ impl Worker {
                 return Err(Retry::Store(error.to_string()));
             }
         };
+        traces::upload(&upload.digest);
         let formats = &self.sandbox.limits.formats;
         if let Some(refusal) = upload.contradicts(&job.source).or_else(|| upload.refusal(formats)) {
             return Ok(self.ended(report::refused(self, job, &upload, &refusal)));
@@ -117,21 +129,26 @@ impl Worker {
 
         // Quarantined? Already made? In flight? Then there is nothing to wait for a slot for.
         let mut claim = self.claim_of(job, &upload.digest, terms);
-        if let Some(answer) = self.ledger.ask(&claim).await?
+        let asked = self.ledger.ask(&claim).instrument(traces::step("ledger ask"));
+        if let Some(answer) = asked.await?
             && let Some(step) = self.answered(job, &upload, answer).await?
         {
             return Ok(step);
         }
 
         // Otherwise the attempt is recorded, and this worker runs it.
-        let mut seat = self.seats.beside_others().await;
+        let mut seat = self
+            .seats
+            .beside_others()
+            .instrument(traces::step("wait for a slot"))
+            .await;
         loop {
-            match self.claim(&claim).await? {
+            match self.claim(&claim).instrument(traces::step("ledger claim")).await? {
                 Claimed::Run(attempt) => return self.attempt(job, &upload, attempt, terms.ceiling, seat).await,
                 // A suspect: claimed once more when nothing else runs in this worker.
                 Claimed::MustBeAlone if !claim.alone => {
                     drop(seat);
-                    seat = self.seats.alone().await;
+                    seat = self.seats.alone().instrument(traces::step("wait to be alone")).await;
                     // What ended here and is not written yet, or never began, would look like company, if this worker were lost.
                     self.write_unsettled().await?;
                     self.release_unheard().await?;
@@ -161,12 +178,13 @@ impl Worker {
     async fn answered(&self, job: &Job, upload: &Upload, answer: Claimed) -> Result<Option<Step>, Retry> {
         match answer {
             Claimed::Listed(entry) => Ok(Some(self.ended(report::listed(self, job, &entry)))),
-            Claimed::Known(known) if self.still_stored(&known.renditions) => {
-                Ok(Some(self.ended(report::known(self, job, upload, &known))))
+            Claimed::Known(known) if self.still_stored(&known.renditions).await? => {
+                let report = self.with_urls(report::known(self, job, upload, &known)).await?;
+                Ok(Some(self.ended(report)))
             }
             // What was made is gone from its store: it is made again.
             Claimed::Known(_) => {
-                self.ledger.forget(&upload.digest, &job.recipe.key()).await?;
+                self.ledger.forget(&upload.digest, &self.key_of(job)).await?;
                 Ok(None)
             }
             Claimed::Busy => Ok(Some(Step::Wait(upload.digest))),
@@ -176,23 +194,23 @@ impl Worker {
     }
 
     async fn fetch(&self, job: &Job) -> Result<Upload, FetchError> {
-        let key = job.source.key.clone();
-        let source = self.stores.open_source(&job.source)?;
-        let (most, staging) = (self.sandbox.limits.input.as_u64(), self.sandbox.staging.clone());
-        let copied = tokio::task::spawn_blocking(move || fetch(source, &key, most, &staging)).await;
-        copied.unwrap_or_else(|panic| {
-            let error = std::io::Error::other(panic);
-            Err(FetchError::Failed {
-                name: job.source.key.clone(),
-                error,
-            })
-        })
+        let source = self.stores.open_source(&job.source).await?;
+        let most = self.sandbox.limits.input.as_u64();
+        fetch(source, &job.source.key, most, &self.sandbox.staging).await
+    }
+
+    /// What the ledger knows a job's recipe by: for its tenant alone, where tenants share nothing.
+    fn key_of(&self, job: &Job) -> RecipeKey {
+        match self.dedupe {
+            Dedupe::Fleet => job.recipe.key(),
+            Dedupe::Tenant => job.recipe.key().of_tenant(&job.tenant),
+        }
     }
 
     fn claim_of(&self, job: &Job, digest: &Digest, terms: Terms) -> Claim {
         Claim {
             digest: *digest,
-            recipe: job.recipe.key(),
+            recipe: self.key_of(job),
             epoch: self.epoch.clone(),
             worker: self.id.clone(),
             tenant: job.tenant.clone(),
@@ -213,6 +231,7 @@ impl Worker {
         mut seat: Seat,
     ) -> Result<Step, Retry> {
         let running = self.vitals.gauges.begin_attempt();
+        let child = traces::child();
         let recorded = tokio::task::block_in_place(|| self.flights.begin(attempt.id, &upload.digest));
         let run = async {
             recorded?;
@@ -225,15 +244,18 @@ impl Worker {
                 .attempt_within(ceiling, &upload.file, task, Watch::Both, self.release())
                 .await
         };
-        let attempted = match run.await {
+        let attempted = match run.instrument(child.clone()).await {
             Ok(attempted) => attempted,
             Err(error) => {
+                traces::failed(&child);
+                drop(child);
                 return self
-                    .call_off(attempt, upload, format!("the attempt could not be made: {error}"))
+                    .call_off(job, attempt, upload, format!("the attempt could not be made: {error}"))
                     .await;
             }
         };
 
+        traces::child_ended(child, &attempted);
         let control = self.control_of(job, upload, &attempted).await;
         let evidence = evidence::of(self, &attempted, control);
         // No child runs here any more.
@@ -241,7 +263,11 @@ impl Worker {
         seat.make_way().await;
         let renditions = match self.store_renditions(job, upload, &attempted).await {
             Ok(renditions) => renditions,
-            Err(error) => return self.call_off(attempt, upload, format!("renditions: {error}")).await,
+            Err(error) => {
+                return self
+                    .call_off(job, attempt, upload, format!("renditions: {error}"))
+                    .await;
+            }
         };
         let specimen = self.keep_specimen(upload, &attempted).await;
 
@@ -257,20 +283,22 @@ impl Worker {
             specimen,
             evidence,
         };
-        let settled = self.settle_attempt(ending.clone()).await?;
+        let subject = Subject::of(job, upload, attempt);
+        let settled = self.settle_attempt(subject, ending.clone()).await?;
         evidence::log(job, upload, &ending, &settled);
         self.vitals.tally.attempt_ended(&ending, &settled);
 
         match settled {
-            Settled::Judged(Judgement::Clear) => Ok(self.ended(report::converted(self, job, &ending, &upload.digest))),
+            Settled::Judged(Judgement::Clear) => {
+                let report = report::converted(self, job, &ending, &upload.digest);
+                Ok(self.ended(self.with_urls(report).await?))
+            }
             Settled::Judged(judgement @ (Judgement::Remember | Judgement::Convict(_))) => {
                 Ok(self.ended(report::of_outcome(self, job, &ending, &upload.digest, judgement)))
             }
             Settled::Judged(Judgement::Strike(reason)) => Err(Retry::Strike(reason)),
             Settled::Judged(Judgement::SickHost) => {
-                self.vitals
-                    .readiness
-                    .not_ready(Cause::Host, "the control image does not convert on this host");
+                self.open_the_breaker("the control image does not convert on this host");
                 Err(Retry::Attempt("this host is sick".to_owned()))
             }
             // Policy: the job has ended, and whoever has the same upload may still have it converted.
@@ -288,7 +316,7 @@ impl Worker {
     }
 
     /// Ends an attempt that failed for a reason of our own: nothing is held against the upload.
-    async fn call_off(&self, attempt: Attempt, upload: &Upload, why: String) -> Result<Step, Retry> {
+    async fn call_off(&self, job: &Job, attempt: Attempt, upload: &Upload, why: String) -> Result<Step, Retry> {
         let ending = Ending {
             attempt: attempt.id,
             outcome: Outcome::Released,
@@ -304,7 +332,7 @@ impl Worker {
             specimen: None,
             evidence: serde_json::json!({ "why": why }),
         };
-        let _ = self.settle_attempt(ending).await?;
+        let _ = self.settle_attempt(Subject::of(job, upload, attempt), ending).await?;
         self.suspect_this_host(&why).await;
         Err(Retry::Store(why))
     }
@@ -319,22 +347,22 @@ impl Worker {
         let Outcome::Converted(made) = &attempted.outcome else {
             return Ok(Vec::new());
         };
-        let (store, output) = (Arc::clone(&self.stores.renditions), attempted.output.try_clone()?);
+        let (store, output) = (&self.stores.renditions, &attempted.output);
         let folder = format!(
             "{}/{}/{}",
             &upload.digest.to_string()[..2],
             upload.digest,
-            job.recipe.key()
+            self.key_of(job)
         );
-        let (made, recipe) = (made.clone(), job.recipe.clone());
-        tokio::task::spawn_blocking(move || {
-            let mut start = 0;
-            let mut stored = Vec::with_capacity(made.len());
-            for (made, rendition) in made.iter().zip(recipe.renditions()) {
-                let key = format!("{folder}/{}.{}", rendition.name, made.format.extension());
-                let sha256 = store.write(&key, &output, start, made.bytes, Access::Shared)?;
-                start += made.bytes;
-                stored.push(Stored {
+        let mut start = 0;
+        let mut writes = Vec::with_capacity(made.len());
+        for (made, rendition) in made.iter().zip(job.recipe.renditions()) {
+            let key = format!("{folder}/{}.{}", rendition.name, made.format.extension());
+            let from = start;
+            start += made.bytes;
+            writes.push(async move {
+                let sha256 = store.write(&key, output, from, made.bytes, Access::Shared).await?;
+                Ok(Stored {
                     name: rendition.name.clone(),
                     store: store.name().to_owned(),
                     key,
@@ -345,12 +373,12 @@ impl Worker {
                     sha256,
                     quality: made.quality,
                     frames: made.frames,
-                });
-            }
-            Ok(stored)
-        })
-        .await
-        .map_err(std::io::Error::other)?
+                    url: None,
+                })
+            });
+        }
+        let stored = stream::iter(writes).buffered(WRITES).try_collect();
+        stored.instrument(traces::step("store")).await
     }
 
     /// Keeps the bytes of what may be convicted, for its owner's eyes alone. Losing them loses evidence, not the verdict.
@@ -359,7 +387,8 @@ impl Worker {
             return None;
         }
         let key = format!("{}/{}", &upload.digest.to_string()[..2], upload.digest);
-        match self.stores.keep_specimen(&key, &upload.file, upload.bytes).await {
+        let kept = self.stores.keep_specimen(&key, &upload.file, upload.bytes);
+        match kept.instrument(traces::step("keep specimen")).await {
             Ok(()) => Some(key),
             Err(error) => {
                 tracing::warn!(digest = %upload.digest, %error, "the bytes of a suspicious upload could not be kept");
@@ -368,10 +397,24 @@ impl Worker {
         }
     }
 
-    fn still_stored(&self, renditions: &[Stored]) -> bool {
-        renditions
-            .iter()
-            .all(|stored| self.stores.renditions.has(&stored.key, stored.bytes))
+    /// Whether all of them are where they were put. A bucket that does not say is no reason to make them again.
+    async fn still_stored(&self, renditions: &[Stored]) -> Result<bool, Retry> {
+        for stored in renditions {
+            let there = self.stores.renditions.has(&stored.key, stored.bytes).await;
+            if !there.map_err(|error| Retry::Store(error.to_string()))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The report with addresses of its renditions, where the configuration asks for them. They are made for each telling: they run out.
+    async fn with_urls(&self, mut report: Report) -> Result<Report, Retry> {
+        for stored in &mut report.renditions {
+            let url = self.stores.renditions.url(&stored.key).await;
+            stored.url = url.map_err(|error| Retry::Store(error.to_string()))?;
+        }
+        Ok(report)
     }
 
     fn ended(&self, report: Report) -> Step {

@@ -445,6 +445,16 @@ impl Target {
     }
 }
 
+impl RecipeKey {
+    /// The same for one tenant alone: no other one's key is like it.
+    #[must_use]
+    pub fn of_tenant(&self, tenant: &str) -> Self {
+        // Neither has a line break in it.
+        let both = format!("{}\n{tenant}", self.0);
+        Self(Digest::of(both.as_bytes()).to_string()[..32].to_owned())
+    }
+}
+
 impl fmt::Display for RecipeKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -478,6 +488,10 @@ mod tests {
         };
         let recipe = Recipe::new(vec![thumb.clone(), large.clone()]).unwrap();
         assert_eq!(recipe.key().0, "4e8d3be59818578c8cdd33b3eb2bb952");
+
+        let key = recipe.key();
+        assert_ne!(key.of_tenant("acme"), key);
+        assert_ne!(key.of_tenant("acme"), key.of_tenant("acme2"));
 
         let turned = Rendition {
             rotate: Rotate::Right,

@@ -11,6 +11,7 @@
 mod adopt;
 mod aside;
 mod door;
+mod expiry;
 mod house;
 mod tenancy;
 mod turns;
@@ -25,15 +26,18 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
+use tracing::Span;
 
 use crate::broker::{Broker, BrokerError, Delivery, Envelope};
 use crate::config::FairnessConfig;
 use crate::digest::Digest;
+use crate::expiry::Retention;
 use crate::health::{Cause, Stage};
 use crate::job::Job;
 use crate::ledger::LedgerError;
 use crate::pipeline::Worker;
 use crate::recipe::Recipe;
+use crate::traces::{self, GoesOn};
 
 pub use tenancy::LimitsOf;
 
@@ -63,6 +67,7 @@ pub struct Service {
     broker: Arc<dyn Broker>,
     presets: BTreeMap<String, Recipe>,
     stores: Vec<String>,
+    retention: Retention,
     /// Jobs that have been let in and not begun, and who is next.
     turns: Mutex<Turns>,
     /// Who they are of. Locked before `turns`, where both are.
@@ -106,6 +111,8 @@ pub struct Parts {
     pub slots: usize,
     /// Most messages of a lane in hand.
     pub window: usize,
+    /// How long renditions are kept.
+    pub retention: Retention,
     /// What tenants may use, by the configuration.
     pub limits: LimitsOf,
     /// Who goes first.
@@ -121,6 +128,8 @@ struct Item {
     /// How often it came back for our own fault.
     tries: u32,
     holder: Holder,
+    /// This worker has it.
+    span: Span,
     _at_work: AtWork,
     _present: Present,
     _place: OwnedSemaphorePermit,
@@ -174,6 +183,7 @@ impl Service {
             broker: parts.broker,
             presets: parts.presets,
             stores: parts.stores,
+            retention: parts.retention,
             turns: Mutex::default(),
             tenancy: Mutex::new(Tenancy::new(parts.limits, parts.fairness, parts.window, parts.slots)),
             next: Notify::new(),
@@ -211,6 +221,7 @@ impl Service {
             tokio::spawn(Arc::clone(self).keep_tenants()),
             tokio::spawn(Arc::clone(self).keep_sidelines()),
             tokio::spawn(Arc::clone(self).keep_watch()),
+            tokio::spawn(Arc::clone(self).keep_renditions()),
         ];
         let up = async {
             self.broker.up().await;
@@ -262,6 +273,7 @@ impl Service {
         let items = self.turns().take_all();
         for item in items {
             if let Holder::Broker(delivery) = &item.holder {
+                item.span.in_scope(|| traces::goes_on(GoesOn::Broker));
                 self.return_to_broker(delivery).await;
             }
         }

@@ -1,31 +1,55 @@
-//! Stores: folders of uploads, renditions and specimens, named in the configuration.
+//! Stores: uploads, renditions and specimens, each in a folder or a bucket that the configuration names.
 //!
-//! In: keys. Out: open files, and objects written whole or not at all: to a temporary file in `.staging`, synced, then renamed. No key
-//! that is read leads out of its store, not even through a link; keys that are written or removed are this program's own.
+//! In: keys. Out: bytes to read, and objects written whole or not at all. What is spoken to a bucket has a time to answer and a time to be over,
+//! so that one that hangs keeps nobody; what it says is told without what it repeats of a request. A job that asks for what is not there learns
+//! so by the kind of the error, `NotFound`; all other errors are our own trouble and may pass.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+mod folder;
+mod terms;
+
+#[cfg(feature = "buckets")]
+mod bucket;
+#[cfg(feature = "buckets")]
+mod pace;
+#[cfg(feature = "buckets")]
+mod words;
+
+#[cfg(not(feature = "buckets"))]
+#[path = "store/no_bucket.rs"]
+mod bucket;
+
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::SystemTime;
 
-use crate::clock;
-use crate::digest::{Digest, Hasher};
-use crate::job::{STAGING, check_key};
-use crate::sandbox::sys;
+use tokio::task::spawn_blocking;
 
-/// How long a temporary file is left alone: what is older was left by a process that died.
-const KEEP_UNFINISHED: Duration = Duration::from_secs(24 * 3600);
+use crate::config::BucketAddress;
+use crate::digest::Digest;
+use crate::job::check_key;
 
-/// A named folder of objects.
-#[derive(Debug)]
+pub use bucket::Stream;
+pub use terms::Terms;
+
+use bucket::Bucket;
+use folder::Folder;
+
+/// A named place of objects.
+#[derive(Debug, Clone)]
 pub struct Store {
     name: String,
-    folder: PathBuf,
-    handle: File,
+    kind: Kind,
 }
 
-/// Who may read what is written.
+#[derive(Debug, Clone)]
+enum Kind {
+    Folder(Arc<Folder>),
+    Bucket(Arc<Bucket>),
+}
+
+/// Who may read what is written. In a bucket that is the bucket's own affair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// Everybody may read: mode 0644.
@@ -34,29 +58,33 @@ pub enum Access {
     Private,
 }
 
+/// An object that is open for reading.
+#[derive(Debug)]
+pub enum Opened {
+    /// A regular file.
+    File(File),
+    /// What a bucket sends.
+    Stream(Stream),
+}
+
+/// An object in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// Its key.
+    pub key: String,
+    /// Its size.
+    pub bytes: u64,
+    /// When it was written.
+    pub written: SystemTime,
+}
+
 impl Store {
     /// Opens a folder to write to, and makes it where it is missing. Drops what processes that died left unfinished in it.
     ///
     /// # Errors
     /// Names the folder.
     pub fn open(name: &str, folder: &Path, access: Access) -> io::Result<Self> {
-        let named = |error: io::Error| named(name, folder, &error);
-        let mode = match access {
-            Access::Shared => 0o777,
-            Access::Private => 0o700,
-        };
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(mode)
-            .create(folder.join(STAGING))
-            .map_err(named)?;
-        let store = Self {
-            name: name.to_owned(),
-            folder: folder.to_owned(),
-            handle: File::open(folder).map_err(named)?,
-        };
-        store.drop_unfinished().map_err(named)?;
-        Ok(store)
+        Ok(Self::of(name, Folder::open(name, folder, access)?))
     }
 
     /// Opens a folder to read from, which must exist: one made in place of a share that is not mounted would answer every job
@@ -65,17 +93,27 @@ impl Store {
     /// # Errors
     /// Names the folder and what to do.
     pub fn open_source(name: &str, folder: &Path) -> io::Result<Self> {
-        let mut options = fs::OpenOptions::new();
-        let handle = options.read(true).custom_flags(libc::O_DIRECTORY).open(folder);
-        let handle = handle.map_err(|error| {
-            let error = named(name, folder, &error);
-            io::Error::new(error.kind(), format!("{error}; make this folder, or mount it"))
-        })?;
+        Ok(Self::of(name, Folder::open_source(name, folder)?))
+    }
+
+    /// A bucket, to read from and to write to. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// Credentials or certificates are named that cannot be read; or this build knows no such buckets.
+    pub fn bucket(name: &str, address: &BucketAddress, terms: &Terms) -> io::Result<Self> {
+        let bucket = Bucket::open(address, terms)
+            .map_err(|error| io::Error::new(error.kind(), format!("store {name}: {address}: {error}")))?;
         Ok(Self {
             name: name.to_owned(),
-            folder: folder.to_owned(),
-            handle,
+            kind: Kind::Bucket(Arc::new(bucket)),
         })
+    }
+
+    fn of(name: &str, folder: Folder) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind: Kind::Folder(Arc::new(folder)),
+        }
     }
 
     /// The store's name in the configuration.
@@ -83,218 +121,136 @@ impl Store {
         &self.name
     }
 
-    /// Where an object is, for people.
-    pub fn path(&self, key: &str) -> PathBuf {
-        self.folder.join(key)
+    /// Where an object is, for people: a path, or an address.
+    pub fn place(&self, key: &str) -> PathBuf {
+        match &self.kind {
+            Kind::Folder(folder) => folder.path(key),
+            Kind::Bucket(bucket) => PathBuf::from(bucket.place(key)),
+        }
     }
 
-    /// A folder in the same file system, for files that are not whole yet. Only of stores that are written.
-    pub fn staging(&self) -> PathBuf {
-        self.folder.join(STAGING)
+    /// A folder in the same file system, for files that are not whole yet. Only of folders that are written; a bucket has none.
+    pub fn staging(&self) -> Option<PathBuf> {
+        match &self.kind {
+            Kind::Folder(folder) => Some(folder.staging()),
+            Kind::Bucket(_) => None,
+        }
+    }
+
+    /// Whether asking for its objects takes requests that are paid for and take their time.
+    pub fn is_remote(&self) -> bool {
+        matches!(self.kind, Kind::Bucket(_))
     }
 
     /// Opens an object for reading.
     ///
     /// # Errors
     /// `NotFound`; or the key is not a plain one, leads outside, or is no regular file.
-    pub fn read(&self, key: &str) -> io::Result<File> {
-        check_key(key).map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
-        let file = sys::open_beneath(&self.handle, Path::new(key))?;
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("{key} is not a regular file"),
-            ));
+    pub async fn open_object(&self, key: &str) -> io::Result<Opened> {
+        match &self.kind {
+            Kind::Folder(folder) => {
+                let key = key.to_owned();
+                in_folder(folder, move |folder| folder.read(&key))
+                    .await
+                    .map(Opened::File)
+            }
+            Kind::Bucket(bucket) => {
+                plain(key)?;
+                bucket.read(key).await.map(Opened::Stream)
+            }
         }
-        Ok(file)
     }
 
     /// Whether an object of this size is there.
-    pub fn has(&self, key: &str, bytes: u64) -> bool {
-        self.read(key)
-            .and_then(|file| file.metadata())
-            .is_ok_and(|metadata| metadata.len() == bytes)
+    ///
+    /// # Errors
+    /// A bucket does not say.
+    pub async fn has(&self, key: &str, bytes: u64) -> io::Result<bool> {
+        match &self.kind {
+            Kind::Folder(folder) => {
+                let key = key.to_owned();
+                in_folder(folder, move |folder| Ok(folder.has(&key, bytes))).await
+            }
+            Kind::Bucket(bucket) => {
+                plain(key)?;
+                Ok(bucket.size(key).await? == Some(bytes))
+            }
+        }
     }
 
     /// Writes `bytes` bytes of `from`, starting at `start`, as one object; returns its digest. An older object is replaced, whole.
-    pub fn write(&self, key: &str, from: &File, start: u64, bytes: u64, access: Access) -> io::Result<Digest> {
-        check_key(key).map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
-        let target = self.folder.join(key);
-        let parent = target.parent().unwrap_or(&self.folder);
-        make_durably(parent)?;
-        let mut from = from.try_clone()?;
-        from.seek(SeekFrom::Start(start))?;
-        let mut whole = tempfile::NamedTempFile::new_in(self.staging())?;
-        let digest = copy(&mut from.take(bytes), whole.as_file_mut(), bytes)?;
-        if access == Access::Shared {
-            whole.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+    pub async fn write(&self, key: &str, from: &File, start: u64, bytes: u64, access: Access) -> io::Result<Digest> {
+        let from = from.try_clone()?;
+        match &self.kind {
+            Kind::Folder(folder) => {
+                let key = key.to_owned();
+                in_folder(folder, move |folder| folder.write(&key, &from, start, bytes, access)).await
+            }
+            Kind::Bucket(bucket) => {
+                plain(key)?;
+                bucket.write(key, from, start, bytes).await
+            }
         }
-        // The bytes, then the name: what is found under the name is whole, also after a power cut.
-        whole.as_file().sync_data()?;
-        whole.persist(&target).map_err(|error| error.error)?;
-        File::open(parent)?.sync_all()?;
-        Ok(digest)
     }
 
     /// Removes an object; one that is gone already is no error.
-    pub fn remove(&self, key: &str) -> io::Result<()> {
-        check_key(key).map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
-        match fs::remove_file(self.folder.join(key)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
-    }
-
-    fn drop_unfinished(&self) -> io::Result<()> {
-        for entry in fs::read_dir(self.staging())? {
-            let entry = entry?;
-            // What is gone meanwhile was finished by another process.
-            let Ok(metadata) = entry.metadata() else { continue };
-            let age = clock::system_time().duration_since(metadata.modified()?);
-            if metadata.is_file() && age.is_ok_and(|age| age > KEEP_UNFINISHED) {
-                let _ = fs::remove_file(entry.path());
+    pub async fn remove(&self, key: &str) -> io::Result<()> {
+        match &self.kind {
+            Kind::Folder(folder) => {
+                let key = key.to_owned();
+                in_folder(folder, move |folder| folder.remove(&key)).await
+            }
+            Kind::Bucket(bucket) => {
+                plain(key)?;
+                bucket.remove(key).await
             }
         }
-        Ok(())
-    }
-}
-
-fn named(name: &str, folder: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("store {name}: {}: {error}", folder.display()))
-}
-
-/// Makes a folder and those above it; the name of each new one is on disk when this returns.
-fn make_durably(folder: &Path) -> io::Result<()> {
-    let new: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
-    fs::create_dir_all(folder)?;
-    for parent in new.iter().filter_map(|folder| folder.parent()) {
-        File::open(parent)?.sync_all()?;
-    }
-    Ok(())
-}
-
-fn copy(from: &mut impl Read, to: &mut File, expected: u64) -> io::Result<Digest> {
-    let mut hasher = Hasher::default();
-    let mut block = vec![0; 256 * 1024];
-    let mut copied = 0;
-    loop {
-        let length = from.read(&mut block)?;
-        if length == 0 {
-            break;
-        }
-        hasher.update(&block[..length]);
-        to.write_all(&block[..length])?;
-        copied += length as u64;
-    }
-    if copied != expected {
-        return Err(io::Error::new(
-            io::ErrorKind::UnexpectedEof,
-            format!("{copied} bytes, {expected} expected"),
-        ));
-    }
-    Ok(hasher.finish())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::symlink;
-
-    fn store() -> (tempfile::TempDir, Store) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open("uploads", &folder.path().join("u"), Access::Shared).unwrap();
-        (folder, store)
     }
 
-    fn source(bytes: &[u8]) -> File {
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(bytes).unwrap();
-        file
-    }
-
-    #[test]
-    fn an_object_is_written_whole_and_read_back() {
-        let (_folder, store) = store();
-        let digest = store
-            .write("a/b.webp", &source(b"xxhello"), 2, 5, Access::Shared)
-            .unwrap();
-        assert_eq!(digest, Digest::of(b"hello"));
-        let mut text = String::new();
-        store.read("a/b.webp").unwrap().read_to_string(&mut text).unwrap();
-        assert_eq!(text, "hello");
-        assert!(store.has("a/b.webp", 5) && !store.has("a/b.webp", 6));
-    }
-
-    #[test]
-    fn a_source_that_is_too_short_leaves_nothing() {
-        let (_folder, store) = store();
-        assert!(store.write("a", &source(b"abc"), 0, 4, Access::Shared).is_err());
-        assert!(store.read("a").is_err());
-        assert_eq!(fs::read_dir(store.staging()).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn private_objects_are_for_their_owner_alone() {
-        let (_folder, store) = store();
-        store.write("s", &source(b"abc"), 0, 3, Access::Private).unwrap();
-        assert_eq!(
-            fs::metadata(store.path("s")).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
-    }
-
-    #[test]
-    fn no_key_leads_outside() {
-        let (folder, store) = store();
-        fs::write(folder.path().join("secret"), "x").unwrap();
-        symlink(folder.path(), store.path("out")).unwrap();
-        symlink("/etc/passwd", store.path("passwd")).unwrap();
-        for key in ["out/secret", "passwd", "../secret", "/etc/passwd", "a/../../secret"] {
-            assert!(store.read(key).is_err(), "{key}");
+    /// The objects whose keys have this first part; all of them where it is empty.
+    pub async fn objects(&self, first: &str) -> io::Result<Vec<Object>> {
+        match &self.kind {
+            Kind::Folder(folder) => {
+                let first = first.to_owned();
+                in_folder(folder, move |folder| folder.objects(&first)).await
+            }
+            Kind::Bucket(bucket) => bucket.objects(first).await,
         }
     }
 
-    #[test]
-    fn a_folder_is_not_an_object() {
-        let (_folder, store) = store();
-        fs::create_dir(store.path("d")).unwrap();
-        assert_eq!(store.read("d").unwrap_err().kind(), io::ErrorKind::InvalidInput);
-    }
-
-    #[test]
-    fn a_source_must_exist_and_nothing_is_made_in_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let missing = folder.path().join("share");
-        let error = Store::open_source("uploads", &missing).unwrap_err().to_string();
-        assert!(
-            error.starts_with("store uploads: ") && error.ends_with("make this folder, or mount it"),
-            "{error}"
-        );
-        assert!(!missing.exists());
-        fs::create_dir(&missing).unwrap();
-        fs::write(missing.join("a"), "x").unwrap();
-        assert!(Store::open_source("uploads", &missing).unwrap().has("a", 1));
-        assert!(!missing.join(STAGING).exists());
-        assert!(Store::open_source("uploads", &missing.join("a")).is_err());
-    }
-
-    #[test]
-    fn what_is_not_whole_cannot_be_read_and_is_dropped_after_a_day() {
-        let (folder, store) = store();
-        for (name, hours) in [("old", 25), ("new", 1)] {
-            let file = File::create(store.staging().join(name)).unwrap();
-            let then = clock::system_time() - Duration::from_secs(hours * 3600);
-            file.set_modified(then).unwrap();
+    /// An address under which anybody may read an object for a while, where the configuration asks for one.
+    ///
+    /// # Errors
+    /// There are no credentials to sign it with.
+    pub async fn url(&self, key: &str) -> io::Result<Option<String>> {
+        match &self.kind {
+            Kind::Folder(_) => Ok(None),
+            Kind::Bucket(bucket) => bucket.url(key).await,
         }
-        assert!(store.read(".staging/new").is_err());
-        let store = Store::open("uploads", &folder.path().join("u"), Access::Shared).unwrap();
-        assert!(!store.staging().join("old").exists() && store.staging().join("new").exists());
     }
 
-    #[test]
-    fn folders_on_the_way_are_made() {
-        let (_folder, store) = store();
-        store.write("a/b/c/d", &source(b"abc"), 0, 3, Access::Shared).unwrap();
-        assert!(store.has("a/b/c/d", 3));
+    /// Whether a bucket answers, and to whom we say that we are. A folder is not asked: reading it tells.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn look(&self) -> io::Result<()> {
+        match &self.kind {
+            Kind::Folder(_) => Ok(()),
+            Kind::Bucket(bucket) => bucket.look().await,
+        }
     }
+}
+
+/// Folders block, and may hang where they are shares.
+async fn in_folder<T: Send + 'static>(
+    folder: &Arc<Folder>,
+    work: impl FnOnce(&Folder) -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let folder = Arc::clone(folder);
+    spawn_blocking(move || work(&folder)).await.map_err(io::Error::other)?
+}
+
+/// Refuses a key that no job may name.
+fn plain(key: &str) -> io::Result<()> {
+    check_key(key).map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))
 }

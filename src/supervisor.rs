@@ -13,7 +13,7 @@ use bytesize::ByteSize;
 
 use crate::config::Config;
 
-/// What a worker takes after its drain, to let go of attempts, close its connections and sign off.
+/// What a worker takes after its drain, to let go of attempts, close its connections, sign off and send its last traces.
 pub const SIGNING_OFF: Duration = Duration::from_secs(5);
 /// Tasks of a worker beside its slots and processors: threads for files and SQLite, and the drills of a reload.
 const TASKS: u64 = 64;

@@ -274,6 +274,9 @@ pub struct Stored {
     /// Frames of an animation; not told of a still.
     #[serde(default = "still", skip_serializing_if = "is_still")]
     pub frames: u64,
+    /// Address under which anybody may read it for a while, where the configuration asks for one. Not remembered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
 }
 
 /// The number of frames where none is told.

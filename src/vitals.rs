@@ -36,6 +36,8 @@ pub struct Vitals {
     pub broker: Pulse,
     /// The folder that attempts write to.
     pub disk: Pulse,
+    /// The buckets that uploads are in and renditions go to.
+    pub store: Pulse,
     /// What is there now.
     pub gauges: Gauges,
     stage: AtomicU8,
@@ -60,6 +62,7 @@ impl Vitals {
             ledger: Pulse::new(clock),
             broker: Pulse::new(clock),
             disk: Pulse::new(clock),
+            store: Pulse::new(clock),
             gauges: Gauges::default(),
             stage: AtomicU8::new(Stage::Starting as u8),
         })
@@ -71,11 +74,12 @@ impl Vitals {
     }
 
     /// The parts that a worker asks, each with what its silence would be the cause of.
-    pub fn pulses(&self) -> [(Cause, &Pulse); 3] {
+    pub fn pulses(&self) -> [(Cause, &Pulse); 4] {
         [
             (Cause::Ledger, &self.ledger),
             (Cause::Broker, &self.broker),
             (Cause::Disk, &self.disk),
+            (Cause::Store, &self.store),
         ]
     }
 

@@ -17,11 +17,16 @@ mod desk {
     mod entrance;
     mod hostile;
     mod impostor;
+    mod intake;
     mod many;
+    mod many_at_once;
     #[path = "../servers/private.rs"]
     mod private;
     mod program;
     mod quarantine;
+    mod retest;
+    #[path = "../servers/s3.rs"]
+    mod s3;
     mod server;
     mod shell;
     mod stranger;

@@ -9,6 +9,7 @@
 mod documents {
     mod deploy;
     mod metrics;
+    mod notices;
 }
 
 use std::collections::BTreeSet;
@@ -83,10 +84,10 @@ fn every_field_is_in_the_schemas() {
         let schema_of = &asyncapi()["components"]["schemas"][schema];
         assert_eq!(fields_of(&schema_of["properties"]), fields, "{schema}");
         if ["Event", "Result", "Stored", "Info"].contains(&schema) {
-            // Frames are told of animations alone.
+            // Frames are told of animations alone, addresses where they are asked for.
             let always = fields
                 .into_iter()
-                .filter(|field| (schema, field.as_str()) != ("Stored", "frames"));
+                .filter(|field| schema != "Stored" || !["frames", "url"].contains(&field.as_str()));
             assert_eq!(
                 strings(&schema_of["required"]),
                 always.collect::<Words>(),
@@ -349,6 +350,7 @@ fn report() -> Report {
             sha256: digest(),
             quality: Some(80),
             frames: 2,
+            url: Some("https://bucket.example/k?signature".to_owned()),
         }],
         notes: Notes::NONE,
         cpu_ms: None,

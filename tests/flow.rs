@@ -16,11 +16,12 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use lazaret::admission::Budget;
-use lazaret::config::PostgresConfig;
+use lazaret::config::{Dedupe, PostgresConfig};
 use lazaret::job::{Job, Source};
 use lazaret::ledger::Ledger;
 use lazaret::ledger::postgres::Postgres;
 use lazaret::ledger::sqlite::{Sqlite, Tuning};
+use lazaret::notices::Notices;
 use lazaret::pipeline::{Retry, Setup, Sources, Step, Stores, Terms, Worker};
 use lazaret::quarantine::State;
 use lazaret::recipe::{Recipe, Rendition};
@@ -56,7 +57,7 @@ async fn worker_on(ledger: Arc<dyn Ledger>, folder: &Path, program: PathBuf, lim
         program,
         policy: Policy::default(),
         limits,
-        staging: renditions.staging(),
+        staging: renditions.staging().unwrap(),
         budget: Budget::new(2 << 30, 0),
         times: 1,
     };
@@ -71,7 +72,9 @@ async fn worker_on(ledger: Arc<dyn Ledger>, folder: &Path, program: PathBuf, lim
         stores,
         flights: &folder.join("flights"),
         slots: 2,
+        dedupe: Dedupe::Fleet,
         vitals: Vitals::new(),
+        notices: Notices::off(),
     };
     Worker::sign_on(setup).await.unwrap()
 }

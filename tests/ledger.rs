@@ -15,6 +15,7 @@ mod ledger {
     mod pace;
     mod postgres;
     mod quarantine;
+    mod refusals;
     mod sqlite;
     mod tenants;
     mod tokens;
@@ -115,6 +116,12 @@ mod ledger {
                 an_export_comes_in_as_it_went_out,
                 an_import_keeps_what_is_stricter,
                 an_import_is_all_or_none,
+            }
+            refusals {
+                a_refusal_is_its_tenants_whichever_way_it_came,
+                refusals_are_told_by_hour_and_day_and_dropped_in_time,
+                so_many_tenants_are_told_apart_and_no_more,
+                of_many_refusals_at_once_none_is_lost,
             }
             course {
                 a_course_tells_jobs_and_convictions_step_by_step,

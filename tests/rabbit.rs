@@ -26,6 +26,8 @@ mod rabbit {
     mod tenants;
     mod tls;
     mod topology;
+    #[cfg(feature = "otel")]
+    mod traces;
     mod worker;
     #[path = "../cli/world.rs"]
     mod world;

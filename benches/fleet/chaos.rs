@@ -1,6 +1,6 @@
 //! A network that cuts and freezes, and workers that are killed: nothing is lost, and nobody is blamed for it.
 
-mod plan;
+pub mod plan;
 mod trouble;
 
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ use super::node::Node;
 use super::options::Options;
 use super::relay::{Mode, Relay};
 
-use plan::Plan;
+use plan::{Mix, Plan};
 use trouble::Trouble;
 
 /// Longest wait for the next results.
@@ -31,7 +31,12 @@ pub async fn run(options: &Options) -> usize {
     let seed = options.get("seed", 1);
     let relay = Relay::to(Node::shared().amqp);
     let field = Field::new("chaos", Some(relay.port()), "heartbeat = \"5s\"", TABLES);
-    let plan = Plan::new(&field, jobs);
+    let mix = Mix {
+        jobs,
+        tenants: 11,
+        bombs: 3,
+    };
+    let plan = Plan::new(&field.path("uploads"), &mix);
     let mut workers = vec![field.serve().await, field.serve().await];
     let client = Client::collecting(&field.clients()).await;
     let since = client.publish(&plan.wishes).await[0];
@@ -78,23 +83,7 @@ async fn kill(field: &Field, client: &Client, workers: &mut [Worker], plan: &Pla
 
 async fn judge(figures: &mut Figures, plan: &Plan, client: &Client, ledger: &Ledger) {
     let answers = client.answers().clone();
-    let events: usize = answers.values().map(|answer| answer.events).sum();
-    let unanswered = plan.ids.iter().filter(|id| !answers.contains_key(*id)).count();
-    figures.show("jobs, messages", format!("{}, {}", plan.ids.len(), plan.wishes.len()));
-    figures.show(
-        "events, of them duplicates",
-        format!("{events}, {}", events - answers.len()),
-    );
-    figures.exactly("jobs without an event", unanswered, 0);
-    let torn = answers.values().filter(|answer| answer.ids.len() != 1).count();
-    figures.exactly("jobs with more than one event id", torn, 0);
-    let torn = answers.values().filter(|answer| answer.verdicts.len() != 1).count();
-    figures.exactly("jobs with more than one verdict", torn, 0);
-    let wrong: Vec<_> = plan.wrong(&answers).collect();
-    figures.exactly("jobs with another verdict than their upload's", wrong.len(), 0);
-    for line in wrong.iter().take(5) {
-        println!("    {line}");
-    }
+    plan.judge(figures, &answers);
     let (ended, waiting) = ledger.jobs().await;
     figures.exactly("jobs with a terminal state in the ledger", ended, plan.ids.len());
     figures.exactly("jobs without", waiting, 0);
@@ -107,7 +96,7 @@ async fn judge(figures: &mut Figures, plan: &Plan, client: &Client, ledger: &Led
     figures.exactly(
         "bombs convicted",
         convicted.difference(&plan.innocents).count(),
-        plan.bombs,
+        plan.bombs.len(),
     );
     figures.show("attempts lost with a worker", ledger.lost().await);
 }

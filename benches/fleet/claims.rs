@@ -237,6 +237,7 @@ fn renditions(upload: usize) -> Vec<Stored> {
         sha256: digest(upload + 1),
         quality: Some(80),
         frames: 1,
+        url: None,
     }]
 }
 

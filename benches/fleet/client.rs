@@ -70,7 +70,8 @@ impl Wish {
         }
     }
 
-    fn body(&self) -> Vec<u8> {
+    /// Its message.
+    pub fn body(&self) -> Vec<u8> {
         let mut source = json!({ "store": "uploads", "key": self.key });
         if let Some(claim) = &self.claim {
             source["sha256"] = json!(claim);
@@ -202,7 +203,8 @@ impl Client {
     }
 }
 
-fn note(answers: &mut HashMap<String, Answer>, body: &[u8], now: Duration) {
+/// Takes down a result.
+pub fn note(answers: &mut HashMap<String, Answer>, body: &[u8], now: Duration) {
     let event: Value = serde_json::from_slice(body).unwrap();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let answer = answers.entry(text(&event["subject"])).or_insert_with(|| Answer {

@@ -19,6 +19,8 @@ pub struct Field {
     pub vhost: Vhost<'static>,
     folder: tempfile::TempDir,
     workers: std::sync::atomic::AtomicUsize,
+    /// Settings of all its commands, over those of its configuration.
+    environment: Vec<(String, String)>,
 }
 
 /// A worker; killed with its value.
@@ -47,7 +49,13 @@ impl Field {
             vhost,
             folder,
             workers: std::sync::atomic::AtomicUsize::new(0),
+            environment: Vec::new(),
         }
+    }
+
+    /// Lays a setting over the configuration, for all commands from now on.
+    pub fn environment(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// A path below its folder.
@@ -62,7 +70,12 @@ impl Field {
 
     /// Starts a worker; returns when it takes jobs.
     pub async fn serve(&self) -> Worker {
-        let worker = self.start();
+        self.serve_with(&[]).await
+    }
+
+    /// The same, with settings of its own.
+    pub async fn serve_with(&self, settings: &[(&str, &str)]) -> Worker {
+        let worker = self.start_with(settings);
         let mut waited = Duration::ZERO;
         while !fs::read_to_string(&worker.log).unwrap().contains("ready") {
             assert!(
@@ -78,9 +91,14 @@ impl Field {
 
     /// Starts a worker, and does not wait for it.
     pub fn start(&self) -> Worker {
+        self.start_with(&[])
+    }
+
+    fn start_with(&self, settings: &[(&str, &str)]) -> Worker {
         let number = self.workers.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let log = self.path(&format!("worker-{number}.log"));
         let mut command = self.command(&["serve"]);
+        command.envs(settings.iter().copied());
         command.stderr(fs::File::create(&log).unwrap());
         Worker {
             process: command.spawn().unwrap(),
@@ -104,13 +122,19 @@ impl Field {
             .arg("--config")
             .arg(self.path("lazaret.toml"))
             .args(rest);
+        self.surroundings(&mut command);
+        command
+    }
+
+    /// Environment and folder of all commands.
+    pub fn surroundings<'c>(&self, command: &'c mut Command) -> &'c mut Command {
         command
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             // Many workers on one host, and nobody asks them.
             .env("LAZARET_ADMIN", "off")
-            .current_dir(self.folder.path());
-        command
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.folder.path())
     }
 
     /// Messages of all queues whose name has this in it, ready and unacknowledged, and how often any was delivered again.

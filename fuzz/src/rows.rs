@@ -120,7 +120,7 @@ async fn read(ledger: &Sqlite, digest: &Digest) {
     let _ = ledger.entries(&filter).await;
     let _ = ledger.entries(&Filter::default()).await;
     let _ = ledger.dossier(digest).await;
-    let _ = ledger.refused(digest, &RecipeKey("thumb".to_owned())).await;
+    let _ = ledger.refused(digest, &RecipeKey("thumb".to_owned()), "acme").await;
     let _ = ledger.standing("acme").await;
     let _ = ledger.tenant_list().await;
     let _ = ledger.arrival("waits").await;

@@ -124,6 +124,10 @@ impl Amqp {
 
 #[async_trait]
 impl Broker for Amqp {
+    fn system(&self) -> &'static str {
+        "rabbitmq"
+    }
+
     async fn reached(&self) {
         self.link.reached().await;
     }

@@ -78,7 +78,37 @@ pub fn traceparent(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// The same rule, written as positions.
+    fn is_trace(text: &[u8]) -> bool {
+        let form = text.iter().enumerate().all(|(at, byte)| match at {
+            0 | 1 => *byte == b'0',
+            2 | 35 | 52 => *byte == b'-',
+            _ => b"0123456789abcdef".contains(byte),
+        });
+        form && text.len() == 55 && text[3..35] != [b'0'; 32] && text[36..52] != [b'0'; 16]
+    }
+
+    proptest! {
+        #[test]
+        fn a_trace_goes_on_as_it_came(trace in 1u128.., span in 1u64.., flags in any::<u8>()) {
+            let text = format!("00-{trace:032x}-{span:016x}-{flags:02x}");
+            prop_assert_eq!(traceparent(&text), Some(text));
+        }
+
+        #[test]
+        fn what_differs_from_a_trace_is_none(
+            trace in any::<u8>(), span in any::<u8>(), at in 0usize..55, put in "[0-9a-gA-F +-]{0,2}",
+        ) {
+            let mut text = format!("00-{trace:032x}-{span:016x}-01");
+            text.replace_range(at..=at, &put);
+            let expected = is_trace(text.as_bytes()).then(|| text.clone());
+            prop_assert_eq!(traceparent(&text), expected);
+        }
+    }
 
     #[test]
     fn only_a_well_formed_trace_is_carried_on() {

@@ -428,6 +428,10 @@ impl SpoolConsumer {
 
 #[async_trait]
 impl Broker for SpoolConsumer {
+    fn system(&self) -> &'static str {
+        "spool"
+    }
+
     async fn reached(&self) {}
 
     async fn up(&self) {}

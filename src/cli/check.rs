@@ -10,8 +10,7 @@ use clap::Args;
 
 use super::{Ending, Failure, broker, place};
 use crate::admission::Budget;
-use crate::config::{Address, Config, LedgerAddress};
-use crate::job::STAGING;
+use crate::config::{Config, LedgerAddress, NoticesConfig};
 use crate::ledger::Ledger;
 use crate::ledger::postgres::{Postgres, Schema};
 use crate::ledger::sqlite::Sqlite;
@@ -68,6 +67,7 @@ pub(super) async fn examine(file: &Path, budget: Option<Budget>) -> Result<Check
     let budget = sandbox.budget.total();
     place::fits_this_host(&config, budget)?;
     ground::look(&config)?;
+    ground::look_at_buckets(&config).await?;
     broker::look(&config).await?;
     open_ledger(&config).await?;
     let examination = place::prove(&sandbox, "would not consume").await?;
@@ -80,7 +80,7 @@ pub(super) async fn examine(file: &Path, budget: Option<Budget>) -> Result<Check
 
 /// The sandbox as `serve` would have it; its files have no names, so where the staging folder is still to be made, the one above it will do.
 fn sandbox(config: &Config) -> Sandbox {
-    let staging = config.stores["renditions"].path().join(STAGING);
+    let staging = config.staging();
     let there = staging.ancestors().find(|folder| folder.is_dir());
     let staging = there.unwrap_or(&staging).to_owned();
     Sandbox::new(config.sandbox.clone(), config.limits.clone(), staging)
@@ -125,7 +125,7 @@ fn report(file: &Path, checked: &Checked, given: &Given, misfits: &[Misfit]) {
         config.ledger.file().map_or("", made)
     );
     for (name, address) in &config.stores {
-        println!("  store       {name} = {address}{}", made(address.path()));
+        println!("  store       {name} = {address}{}", address.folder().map_or("", made));
     }
     println!(
         "  presets     {}",
@@ -143,7 +143,11 @@ fn report(file: &Path, checked: &Checked, given: &Given, misfits: &[Misfit]) {
         ceiling.wall_ms,
         config.limits.output
     );
+    println!("  notices     {}", notices(&config.notices));
     println!("  layers      {}", layers(&checked.examination));
+    if let Some(collector) = &config.traces.endpoint {
+        println!("  traces      to {collector}");
+    }
     println!("  supervisor  {given}");
     for misfit in misfits {
         let word = match misfit.weight() {
@@ -152,6 +156,15 @@ fn report(file: &Path, checked: &Checked, given: &Given, misfits: &[Misfit]) {
         };
         println!("    {word}: {misfit}");
     }
+}
+
+/// What is told, and where.
+fn notices(config: &NoticesConfig) -> String {
+    let Some(url) = &config.url else {
+        return "off".to_owned();
+    };
+    let kinds: Vec<_> = config.on.iter().map(|kind| kind.word()).collect();
+    format!("{url}, on {}", kinds.join(", "))
 }
 
 /// Which layers hold, and which do not.

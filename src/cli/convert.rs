@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use crate::clock::Stopwatch;
 use crate::digest::Digest;
 use crate::job::{Job, Source};
 use crate::ledger::HEARTBEAT;
+use crate::notices::Notices;
 use crate::pipeline::{Retry, Sources, Step, Worker};
 use crate::recipe::Recipe;
 use crate::verdict::{Reason, Report, Status};
@@ -68,7 +70,15 @@ impl Convert {
         if let Some(out) = &self.out {
             fs::create_dir_all(out).map_err(|error| Failure::Other(format!("{}: {error}", out.display())))?;
         }
-        let worker = sign_on(&config, Sources::Paths, sandbox(&config, None)?, Vitals::new()).await?;
+        // Whoever runs this sees what comes of it.
+        let worker = sign_on(
+            &config,
+            Sources::Paths,
+            sandbox(&config, None)?,
+            Vitals::new(),
+            Notices::off(),
+        )
+        .await?;
         let heartbeat = tokio::spawn(heartbeat(Arc::clone(&worker)));
         let stop = tokio::spawn(stop_on_signal(Arc::clone(&worker)));
 
@@ -90,7 +100,7 @@ impl Convert {
         let mut ending = Ending::Well;
         while let Some((path, report)) = results.next().await {
             let report = report?;
-            let placed = self.place_renditions(worker, path, &report, &mut names)?;
+            let placed = self.place_renditions(worker, path, &report, &mut names).await?;
             if report.status != Status::Converted {
                 ending = Ending::NotAll;
             }
@@ -137,7 +147,7 @@ impl Convert {
     }
 
     /// Copies renditions to `--out`, whole or not at all; returns where each one is.
-    fn place_renditions(
+    async fn place_renditions(
         &self,
         worker: &Worker,
         path: &Path,
@@ -146,7 +156,11 @@ impl Convert {
     ) -> Result<Vec<PathBuf>, Failure> {
         let store = &worker.stores.renditions;
         let Some(out) = &self.out else {
-            return Ok(report.renditions.iter().map(|stored| store.path(&stored.key)).collect());
+            return Ok(report
+                .renditions
+                .iter()
+                .map(|stored| store.place(&stored.key))
+                .collect());
         };
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         let mut placed = Vec::with_capacity(report.renditions.len());
@@ -158,8 +172,12 @@ impl Convert {
                 let digest = report.sha256.map(|digest| digest.short()).unwrap_or_default();
                 target = file(&format!("{stem}-{digest}"));
             }
-            copy_whole(&store.path(&stored.key), &target)
-                .map_err(|error| Failure::Other(format!("{}: {error}", target.display())))?;
+            let staging = &worker.sandbox.staging;
+            let copied = match store.file(&stored.key, stored.bytes, staging).await {
+                Ok(from) => copy_whole(from, &target),
+                Err(error) => Err(error),
+            };
+            copied.map_err(|error| Failure::Other(format!("{}: {error}", target.display())))?;
             names.insert(target.clone(), report.sha256);
             placed.push(target);
         }
@@ -229,11 +247,12 @@ async fn stop_on_signal(worker: Arc<Worker>) {
     std::process::exit(130);
 }
 
-fn copy_whole(from: &Path, to: &Path) -> io::Result<()> {
+fn copy_whole(mut from: fs::File, to: &Path) -> io::Result<()> {
     let folder = to.parent().unwrap_or(Path::new("."));
     let mut whole = tempfile::NamedTempFile::new_in(folder)?;
-    io::copy(&mut fs::File::open(from)?, whole.as_file_mut())?;
-    whole.as_file().set_permissions(fs::metadata(from)?.permissions())?;
+    io::copy(&mut from, whole.as_file_mut())?;
+    // What a rendition is, in a folder: everybody may read it.
+    whole.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
     whole.persist(to)?;
     Ok(())
 }

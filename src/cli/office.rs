@@ -1,7 +1,7 @@
 //! Where operators' commands go: to a ledger, or to a worker's desk over its API. Commands are written once, over both.
 //!
 //! In: flags and variables, which name one of both. Out: what the ledger knows, in the ledger's own types, whichever way it came.
-//! Absent on purpose: what the API has not is not imitated; it is refused by its name, with the way to do it.
+//! Absent on purpose: what the API has not is not imitated.
 #![forbid(unsafe_code)]
 
 mod address;
@@ -18,14 +18,19 @@ use clap::Args;
 use super::Failure;
 use super::place::{PlaceArguments, open_ledger, variable};
 use super::why::Why;
+use crate::clock;
 use crate::config::Config;
 use crate::digest::Digest;
-use crate::ledger::{Dossier, Entry, Filter, Ledger, Operator, TenantAction, TenantAuditRecord, TenantSummary};
+use crate::ledger::{
+    Dossier, Entry, Exported, Filter, Ledger, Operator, TenantAction, TenantAuditRecord, TenantSummary,
+};
+use crate::pipeline::any_epoch;
 use crate::quarantine::Action;
 use crate::tenants::Standing;
 use address::ServerAddress;
-use client::Client;
 use token::Token;
+
+pub(super) use client::Client;
 
 /// Where verdicts are remembered, or who is asked for them.
 #[derive(Debug, Args)]
@@ -131,16 +136,6 @@ impl Office {
         }
     }
 
-    /// The ledger itself, for what no server does.
-    pub(super) fn ledger(&self, command: &str) -> Result<&dyn Ledger, Failure> {
-        match self {
-            Self::Ledger { ledger, .. } => Ok(&**ledger),
-            Self::Server(_) => Err(Failure::Usage(format!(
-                "`{command}` is not in the API of a server; run it where the ledger is, with --config FILE"
-            ))),
-        }
-    }
-
     pub(super) async fn entries(&self, filter: &Filter) -> Result<Vec<Entry>, Failure> {
         match self {
             Self::Ledger { ledger, .. } => ledger.entries(filter).await.map_err(Failure::other),
@@ -167,6 +162,31 @@ impl Office {
         match self {
             Self::Ledger { ledger, .. } => ledger.act(digest, action, operator).await.map_err(Failure::other),
             Self::Server(client) => client.act(digest, action, &operator.why).await,
+        }
+    }
+
+    /// Puts digests on the list by hand: all or none. Returns how many.
+    pub(super) async fn add(&self, digests: &[Digest], operator: &Operator) -> Result<u64, Failure> {
+        match self {
+            Self::Ledger { ledger, .. } => {
+                let listed = |digest: &Digest| Entry::listed(*digest, any_epoch(), &operator.why, clock::now());
+                let entries: Vec<_> = digests.iter().map(|digest| (listed(digest), Vec::new())).collect();
+                let added = ledger.import(&entries, Action::Add, operator).await;
+                added.map_err(Failure::other)
+            }
+            Self::Server(client) => client.add(digests, &operator.why).await,
+        }
+    }
+
+    /// Takes over entries with their strikes: all or none. Returns how many changed anything.
+    pub(super) async fn import(&self, entries: Vec<Exported>, operator: &Operator) -> Result<u64, Failure> {
+        match self {
+            Self::Ledger { ledger, .. } => {
+                let entries: Vec<_> = entries.into_iter().map(|one| (one.entry, one.strikes)).collect();
+                let changed = ledger.import(&entries, Action::Import, operator).await;
+                changed.map_err(Failure::other)
+            }
+            Self::Server(client) => client.import(&entries, &operator.why).await,
         }
     }
 

@@ -1,7 +1,10 @@
 //! Where a command works: on a configuration's stores and ledger, or in a state folder of its own.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytesize::ByteSize;
@@ -9,10 +12,11 @@ use clap::Args;
 
 use super::Failure;
 use crate::admission::Budget;
-use crate::config::{Address, Config, ConfigError, LedgerAddress, StoreAddress};
+use crate::config::{Config, ConfigError, LedgerAddress, StoreAddress};
 use crate::ledger::Ledger;
 use crate::ledger::postgres::Postgres;
 use crate::ledger::sqlite::Sqlite;
+use crate::notices::Notices;
 use crate::pipeline::{Setup, Sources, Stores, Worker};
 use crate::sandbox::Sandbox;
 use crate::sandbox::doctor::{self, Examination};
@@ -46,8 +50,8 @@ impl PlaceArguments {
         // The environment may set limits here too; the places are those of the state folder.
         let mut config = Config::of_environment()?;
         config.ledger = LedgerAddress::Sqlite(state.join("ledger.sqlite"));
-        for (name, address) in Config::default().stores {
-            let folder = state.join(address.path().strip_prefix("./").unwrap_or(address.path()));
+        for name in Config::default().stores.into_keys() {
+            let folder = state.join(&name);
             config.stores.insert(name, StoreAddress::File(folder));
         }
         Ok(config)
@@ -108,8 +112,11 @@ pub(super) fn open_sources(config: &Config) -> Result<BTreeMap<String, Arc<Store
     let readable = config.stores.iter().filter(|(name, _)| is_source(name));
     readable
         .map(|(name, address)| {
-            let store = Store::open_source(name, address.path()).map_err(Failure::other)?;
-            Ok((name.clone(), Arc::new(store)))
+            let store = match address {
+                StoreAddress::File(folder) => Store::open_source(name, folder),
+                StoreAddress::Bucket(bucket) => Store::bucket(name, bucket, &config.buckets.terms()),
+            };
+            Ok((name.clone(), Arc::new(store.map_err(Failure::other)?)))
         })
         .collect()
 }
@@ -121,8 +128,11 @@ pub(super) fn is_source(name: &str) -> bool {
 
 /// The sandbox of a configuration on this host, within a memory budget; none: that of the host now.
 pub(super) fn sandbox(config: &Config, budget: Option<Budget>) -> Result<Sandbox, Failure> {
-    let renditions = open_store(config, "renditions")?;
-    let mut sandbox = Sandbox::new(config.sandbox.clone(), config.limits.clone(), renditions.staging());
+    // Makes its folder, where it has one.
+    open_store(config, "renditions", Access::Shared)?;
+    let staging = config.staging();
+    make_staging(&staging).map_err(|error| Failure::Other(format!("{}: {error}", staging.display())))?;
+    let mut sandbox = Sandbox::new(config.sandbox.clone(), config.limits.clone(), staging);
     if let Some(budget) = budget {
         sandbox.budget = budget;
     }
@@ -165,13 +175,12 @@ pub(super) async fn sign_on(
     sources: Sources,
     sandbox: Sandbox,
     vitals: Arc<Vitals>,
+    notices: Notices,
 ) -> Result<Arc<Worker>, Failure> {
     let stores = Stores {
         sources,
-        renditions: Arc::new(open_store(config, "renditions")?),
-        specimens: Arc::new(
-            Specimens::open(config.stores["specimens"].path(), config.specimens.clone()).map_err(Failure::other)?,
-        ),
+        renditions: Arc::new(open_store(config, "renditions", Access::Shared)?),
+        specimens: Arc::new(open_specimens(config)?),
     };
     let ledger = open_ledger(config).await?;
     let flights = config.flights();
@@ -181,15 +190,33 @@ pub(super) async fn sign_on(
         stores,
         flights: &flights,
         slots: config.slots(),
+        dedupe: config.dedupe,
         vitals,
+        notices,
     };
     let worker = Worker::sign_on(setup).await.map_err(Failure::other)?;
     worker.bury_the_dead().await.map_err(Failure::other)?;
     Ok(worker)
 }
 
-fn open_store(config: &Config, name: &str) -> Result<Store, Failure> {
-    Store::open(name, config.stores[name].path(), Access::Shared).map_err(Failure::other)
+/// Where the bytes of what was held are kept.
+pub(super) fn open_specimens(config: &Config) -> Result<Specimens, Failure> {
+    let store = open_store(config, "specimens", Access::Private)?;
+    Ok(Specimens::of(store, config.specimens.clone()))
+}
+
+/// Opens a store to write to; a folder is made where it is missing.
+pub(super) fn open_store(config: &Config, name: &str, access: Access) -> Result<Store, Failure> {
+    let store = match &config.stores[name] {
+        StoreAddress::File(folder) => Store::open(name, folder, access),
+        StoreAddress::Bucket(bucket) => Store::bucket(name, bucket, &config.buckets.terms()),
+    };
+    store.map_err(Failure::other)
+}
+
+/// For this user alone: what lies there are uploads.
+fn make_staging(folder: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! `lazaret quarantine`: what is held, why, and what is done about it.
 
+mod retest;
+
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -7,15 +9,14 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::{Args, Subcommand};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use self::retest::Retest;
 use super::office::{Office, OfficeArguments};
 use super::why::Why;
 use super::{Ending, Failure, show};
-use crate::clock;
 use crate::digest::Digest;
-use crate::ledger::{Dossier, Entry, Filter, Operator, StrikeRecord};
+use crate::ledger::{Dossier, Exported, Filter};
 use crate::quarantine::{Action, State};
 use crate::verdict::Reason;
 
@@ -49,6 +50,7 @@ enum Command {
     Allow(Act),
     /// Say something about an entry: it is kept with it, and nothing else changes.
     Note(Act),
+    Retest(Retest),
     /// Put a digest on the list by hand, whether its upload was seen or not.
     Add(Act),
     /// Write entries and their strikes as JSON lines.
@@ -100,14 +102,6 @@ struct Act {
     reason: Why,
 }
 
-/// One line of an export.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Exported {
-    entry: Entry,
-    strikes: Vec<StrikeRecord>,
-}
-
 impl Quarantine {
     pub(super) async fn run(self) -> Result<Ending, Failure> {
         let office = self.office.open().await?;
@@ -119,6 +113,7 @@ impl Quarantine {
             Command::Confirm(act) => act.run(&office, Action::Confirm).await,
             Command::Allow(act) => act.run(&office, Action::Allow).await,
             Command::Note(act) => act.run(&office, Action::Note).await,
+            Command::Retest(retest) => retest.run(&office).await,
             Command::Add(act) => act.add(&office).await,
             Command::Export { digests } => export(&office, &digests).await,
             Command::Import { file, reason } => import(&office, &file, reason).await,
@@ -184,6 +179,7 @@ fn print_dossier(dossier: &Dossier) {
         attempts,
         audit,
         senders,
+        refusals,
     } = dossier;
     let looks = &entry.looks;
     let size = looks
@@ -220,6 +216,21 @@ fn print_dossier(dossier: &Dossier) {
     for strike in strikes {
         println!("  {}  {}", show::moment(strike.at), show::reason(strike.reason));
         println!("    {}", show::harmless(&strike.evidence.to_string(), 2000));
+    }
+    println!("\nTenants, by attempts and refusals that are kept");
+    for sent in &refusals.tenants {
+        let tenant = sent.tenant.as_deref().map(|tenant| show::harmless(tenant, 80));
+        println!(
+            "  {}  {}, attempts: {}, refusals: {}",
+            show::moment(sent.last),
+            tenant.as_deref().unwrap_or("(others)"),
+            sent.attempts,
+            sent.refusals
+        );
+    }
+    println!("\nRefusals by digest, by day");
+    for day in &refusals.days {
+        println!("  {}  {}", day.from.format("%Y-%m-%d"), day.times);
     }
     println!("\nSenders, by attempts that are kept");
     for sender in senders {
@@ -284,50 +295,15 @@ impl Act {
     }
 
     async fn add(self, office: &Office) -> Result<Ending, Failure> {
-        let ledger = office.ledger("quarantine add")?;
         let parse = |text: &String| {
             text.parse::<Digest>()
                 .map_err(|error| Failure::Usage(error.to_string()))
         };
         let digests = self.digests.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
-        let operator = self.reason.operator();
-        let entries: Vec<_> = digests
-            .iter()
-            .map(|digest| (listed(*digest, &operator), Vec::new()))
-            .collect();
-        let added = ledger
-            .import(&entries, Action::Add, &operator)
-            .await
-            .map_err(Failure::other)?;
+        let operator = office.operator(self.reason)?;
+        let added = office.add(&digests, &operator).await?;
         println!("{added} added");
         Ok(Ending::Well)
-    }
-}
-
-/// An entry for a digest of which nothing else is known.
-fn listed(digest: Digest, operator: &Operator) -> Entry {
-    let now = clock::now();
-    Entry {
-        digest,
-        state: State::Quarantined,
-        reason: Reason::Listed,
-        scope: crate::blame::Scope::Upload,
-        recipe: None,
-        epoch: crate::pipeline::any_epoch(),
-        tenant: String::new(),
-        name: String::new(),
-        looks: crate::ledger::Looks::default(),
-        detail: match operator.why.as_str() {
-            "" => "listed by an operator".to_owned(),
-            why => format!("listed by an operator: {why}"),
-        },
-        specimen: None,
-        since: now,
-        changed: now,
-        expires: None,
-        strikes: 0,
-        repeats: 0,
-        raised: None,
     }
 }
 
@@ -355,7 +331,7 @@ async fn export(office: &Office, digests: &[String]) -> Result<Ending, Failure> 
 }
 
 async fn import(office: &Office, file: &PathBuf, reason: Why) -> Result<Ending, Failure> {
-    let (ledger, operator) = (office.ledger("quarantine import")?, reason.operator());
+    let operator = office.operator(reason)?;
     let name = file.display();
     let lines: Box<dyn BufRead> = match file.as_os_str() == "-" {
         true => Box::new(io::stdin().lock()),
@@ -367,14 +343,13 @@ async fn import(office: &Office, file: &PathBuf, reason: Why) -> Result<Ending, 
     for (number, line) in lines.lines().enumerate() {
         let wrong = |error: String| Failure::Other(format!("{name}:{}: {error}; nothing was imported", number + 1));
         let line = line.map_err(|error| wrong(error.to_string()))?;
-        let Exported { entry, strikes } = serde_json::from_str(&line).map_err(|error| wrong(error.to_string()))?;
-        entries.push((entry, strikes));
+        let exported: Exported = serde_json::from_str(&line).map_err(|error| wrong(error.to_string()))?;
+        exported.check().map_err(wrong)?;
+        entries.push(exported);
     }
-    let changed = ledger
-        .import(&entries, Action::Import, &operator)
-        .await
-        .map_err(Failure::other)?;
-    println!("{changed} of {} imported", entries.len());
+    let count = entries.len();
+    let changed = office.import(entries, &operator).await?;
+    println!("{changed} of {count} imported");
     Ok(Ending::Well)
 }
 

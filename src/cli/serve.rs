@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use tokio::task::block_in_place;
 use tokio::time::{sleep, timeout};
 
 use super::{Ending, Failure, check};
 use crate::config::Config;
 use crate::notify::Supervisor;
 use crate::telemetry;
+use crate::traces::Traces;
 use crate::vitals::Vitals;
 
 use generation::Generation;
@@ -42,17 +44,29 @@ pub struct Serve {
 impl Serve {
     pub(super) async fn run(self) -> Result<Ending, Failure> {
         let config = Config::load(&self.config)?;
-        telemetry::start(config.log);
+        let vitals = Vitals::new();
+        let traces = Traces::start(&config.traces, &vitals)?;
+        telemetry::start(config.log, traces.as_ref());
+        if let Some(collector) = &config.traces.endpoint {
+            tracing::info!(%collector, "traces are sent");
+        }
         let mut signals = Signals::listen();
         let supervisor = Arc::new(Supervisor::of_environment());
-        let vitals = Vitals::new();
         tokio::spawn(turn(Arc::clone(&vitals)));
         let mut generation = Generation::first(config, &supervisor, vitals).await?;
         // Started, even where the broker is not there yet: to be started again would not bring it.
         supervisor.say("READY=1");
         while let Some(next) = self.until_replaced(&generation, &mut signals, &supervisor).await {
+            generation.retire();
             generation = next;
             tracing::info!("goes on under the new configuration");
+        }
+        tokio::select! {
+            () = generation.farewell() => {}
+            () = signals.stop_now() => {}
+        }
+        if let Some(traces) = &traces {
+            block_in_place(|| traces.finish());
         }
         tracing::info!("stopped");
         Ok(Ending::Well)
@@ -100,6 +114,9 @@ impl Serve {
         let config = check::examine(&self.config, Some(generation.budget())).await?.config;
         if config.log != generation.config.log {
             tracing::warn!("[log] takes effect at the next start");
+        }
+        if config.traces != generation.config.traces {
+            tracing::warn!("[traces] takes effect at the next start");
         }
         if config.desk != generation.config.desk && config.admin == generation.config.admin {
             tracing::warn!("[desk] takes effect at the next start, or with another admin");

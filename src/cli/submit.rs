@@ -17,11 +17,12 @@ use serde_json::{Value, json};
 use tokio::signal::unix::SignalKind;
 use tokio::time::sleep;
 
+use super::place::open_store;
 use super::recipe::RecipeArguments;
 use super::{Ending, Failure, show, signalled};
 use crate::broker::Lane;
 use crate::clock;
-use crate::config::{Address, Config};
+use crate::config::Config;
 use crate::job::{Body, Source, check_name};
 use crate::recipe::Recipe;
 use crate::store::{Access, Store};
@@ -78,15 +79,17 @@ impl Submit {
         check_name("--tenant", &self.tenant).map_err(Failure::Usage)?;
         // Checked here, so that a wrong recipe is an error now and not a rejection later.
         let recipe = self.recipe.recipe(&config.recipes())?;
-        let uploads =
-            Store::open("uploads", config.stores["uploads"].path(), Access::Shared).map_err(Failure::other)?;
+        let uploads = open_store(&config, "uploads", Access::Shared)?;
         let answers = if self.wait { Answers::Wanted } else { Answers::Unwanted };
         let mut desk = Desk::open(&config, answers).await?;
 
         let mut ending = Ending::Well;
         let mut jobs = Vec::new();
         for path in &self.paths {
-            let put = upload(path, config.limits.input).and_then(|(file, bytes)| put(&uploads, path, &file, bytes));
+            let put = match upload(path, config.limits.input) {
+                Ok((file, bytes)) => put(&uploads, path, &file, bytes).await,
+                Err(error) => Err(error),
+            };
             let key = match put {
                 Ok(key) => key,
                 Err(error) => {
@@ -210,7 +213,7 @@ fn upload(path: &Path, most: ByteSize) -> io::Result<(File, u64)> {
 }
 
 /// Copies a file into the store, under a key that nobody else uses.
-fn put(uploads: &Store, path: &Path, file: &File, bytes: u64) -> io::Result<String> {
+async fn put(uploads: &Store, path: &Path, file: &File, bytes: u64) -> io::Result<String> {
     let legal = |c: char| {
         if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') {
             c
@@ -231,7 +234,7 @@ fn put(uploads: &Store, path: &Path, file: &File, bytes: u64) -> io::Result<Stri
         clock::now().format("%Y/%m/%d"),
         uuid::Uuid::now_v7().simple()
     );
-    uploads.write(&key, file, 0, bytes, Access::Shared)?;
+    uploads.write(&key, file, 0, bytes, Access::Shared).await?;
     Ok(key)
 }
 

@@ -1,8 +1,11 @@
 //! Addresses: `scheme:place`, one type per use, so that a ledger cannot be given where a store belongs.
 
 mod admin;
+mod collector;
 mod postgres;
 mod server;
+mod store;
+mod webhook;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,57 +14,12 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 pub use admin::AdminAddress;
+pub use collector::{CollectorAddress, Reach};
 pub use postgres::PostgresAddress;
 pub use server::{AmqpAddress, ManagementAddress, Tls};
-
-/// A place with a scheme.
-pub trait Address {
-    /// The schemes that are understood, for errors.
-    const SCHEMES: &'static str;
-    /// The path behind it.
-    fn path(&self) -> &Path;
-}
-
-macro_rules! address {
-    ($(#[$doc:meta])* $name:ident, $variant:ident, $scheme:literal, $place:literal) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub enum $name {
-            #[doc = concat!("`", $scheme, ":", $place, "`")]
-            $variant(PathBuf),
-        }
-
-        impl Address for $name {
-            const SCHEMES: &'static str = concat!($scheme, ":", $place);
-
-            fn path(&self) -> &Path {
-                let Self::$variant(path) = self;
-                path
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = String;
-
-            fn from_str(text: &str) -> Result<Self, String> {
-                match text.strip_prefix(concat!($scheme, ":")) {
-                    Some("") => Err(format!("{text:?} names no path; write {}", Self::SCHEMES)),
-                    Some(path) => Ok(Self::$variant(PathBuf::from(path))),
-                    None => Err(format!("{:?} is not an address of this version; write {}", hide(text), Self::SCHEMES)),
-                }
-            }
-        }
-
-        as_text!($name);
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}:{}", $scheme, self.path().display())
-            }
-        }
-    };
-}
+pub use store::{BucketAddress, PlainHttp, Provider, StoreAddress, Style};
+pub use webhook::WebhookAddress;
+pub(crate) use webhook::is_loopback;
 
 /// What serde needs to read and write an address as text.
 macro_rules! as_text {
@@ -188,10 +146,6 @@ impl fmt::Display for LedgerAddress {
 }
 
 as_text!(LedgerAddress);
-address!(
-    /// A store of uploads, renditions or specimens.
-    StoreAddress, File, "file", "DIR"
-);
 
 /// An address may carry a password, and errors go to logs: nothing between the scheme's colon and the last `@` is shown.
 fn hide(text: &str) -> String {

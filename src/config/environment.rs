@@ -9,8 +9,8 @@ use crate::tenants::{Limits, SomeLimits};
 
 /// Prefix of the variables.
 const PREFIX: &str = "LAZARET_";
-/// Read by the command line itself, not by the configuration.
-const NOT_SETTINGS: [&str; 4] = ["STATE", "CONFIG", "SERVER", "TOKEN"];
+/// Read by the command line itself, or secrets: not by the configuration.
+const NOT_SETTINGS: [&str; 5] = ["STATE", "CONFIG", "SERVER", "TOKEN", "NOTICES_SECRET"];
 
 /// The variables of this process, without their prefix.
 pub(super) fn of_this_process() -> Result<Vec<(String, String)>, ConfigError> {
@@ -199,6 +199,7 @@ mod tests {
             (bytes(b"HOME"), bytes(b"/\xff")),
             (bytes(b"LAZARET_STATE"), bytes(b"/\xff")),
             (bytes(b"LAZARET_TOKEN"), bytes(b"lzt_")),
+            (bytes(b"LAZARET_NOTICES_SECRET"), bytes(b"whsec_")),
         ];
         let read = ours(others.into_iter().chain([good])).unwrap();
         assert_eq!(read, [("LIMITS_SCANS".to_owned(), "7".to_owned())]);

@@ -4,7 +4,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::{Address, Config, ConfigError};
+use super::{Config, ConfigError};
 
 impl Config {
     /// Refuses a store, a spool or a ledger that lies inside another store. Paths must be absolute.
@@ -38,6 +38,24 @@ impl Config {
                 });
             }
         }
+        self.buckets_are_apart()
+    }
+
+    fn buckets_are_apart(&self) -> Result<(), ConfigError> {
+        let stores = self.stores.iter();
+        let buckets: Vec<_> = stores
+            .filter_map(|(name, address)| Some((name, address.bucket()?)))
+            .collect();
+        for (index, (one, bucket)) in buckets.iter().enumerate() {
+            if let Some((other, same)) = buckets[index + 1..].iter().find(|(_, other)| other.overlaps(bucket)) {
+                return Err(ConfigError {
+                    place: format!("stores.{one}"),
+                    problem: format!(
+                        "{bucket} and stores.{other}, {same}, lie in one another; give each a bucket or a prefix of its own"
+                    ),
+                });
+            }
+        }
         Ok(())
     }
 
@@ -46,9 +64,13 @@ impl Config {
         let flights = ("the ledger's flights".to_owned(), real(&self.flights()));
         let broker = self.broker.folder().map(|folder| ("broker".to_owned(), real(folder)));
         let stores = self.stores.iter();
+        // That of a folder of renditions lies in it, and is left alone by all that reads there.
+        let staging = self.worker.staging.as_deref();
+        let staging = staging.map(|folder| ("worker.staging".to_owned(), real(folder)));
         stores
-            .map(|(name, address)| (format!("stores.{name}"), real(address.path())))
+            .filter_map(|(name, address)| Some((format!("stores.{name}"), real(address.folder()?))))
             .chain(ledger)
+            .chain(staging)
             .chain([flights])
             .chain(broker)
             .collect()

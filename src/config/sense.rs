@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use super::{Config, WorkerConfig, amqp, desk, postgres};
+use super::{Config, WorkerConfig, amqp, buckets, desk, notices, postgres, traces};
 use crate::job;
 use crate::sandbox::limits::PREFLIGHT_MEMORY;
 use crate::supervisor;
@@ -74,7 +74,10 @@ pub(super) fn contradiction(config: &Config) -> Option<String> {
     grace(&config.worker)
         .or_else(|| amqp::contradiction(config))
         .or_else(|| desk::contradiction(config))
+        .or_else(|| notices::contradiction(config))
         .or_else(|| postgres::contradiction(config))
+        .or_else(|| traces::contradiction(config))
+        .or_else(|| buckets::contradiction(config))
         .or_else(|| tenants(config))
         .or_else(|| out_of_bounds(config))
 }
@@ -144,6 +147,7 @@ fn out_of_bounds(config: &Config) -> Option<String> {
         ("limits.memory", limits.memory),
         ("limits.output", limits.output),
         ("specimens.bytes", config.specimens.bytes),
+        ("renditions.bytes", config.renditions.bytes),
     ];
     let times = [
         ("limits.cpu_base", limits.cpu_base),

@@ -81,6 +81,8 @@ fn wrong_values_are_named() {
             "[presets.web]\nrenditions = [{ name = \"a\", width = 99999 }]",
             "99999 px is not between 1 and 16384",
         ),
+        ("[notices]\nurl = \"https://u:p@h/\"", "a user or a password"),
+        ("[notices]\non = [\"quarantine\"]", "worker-lost"),
         ("broker = ", "lazaret.toml:1:"),
     ];
     for (text, part) in cases {
@@ -128,6 +130,27 @@ fn contradictions_are_named() {
             "postgres.ca is given, but sslmode",
         ),
         (
+            "[notices]\nurl = \"http://hooks.example/secret\"",
+            "notices.url is http://hooks.example/…, and notices would go there readable",
+        ),
+        (
+            "[notices]\nurl = \"http://127.0.0.1:1/\"\nca = \"c\"",
+            "notices.ca is given, but http://127.0.0.1:1 is not encrypted",
+        ),
+        ("[notices]\nurl = \"https://h/\"\non = []", "notices.on is empty"),
+        (
+            "[notices]\nsecret_file = \"s\"",
+            "notices.secret_file is given without notices.url",
+        ),
+        (
+            "[notices]\ndigest = \"2h\"",
+            "notices.digest is 2h, not between 1s and 1h",
+        ),
+        (
+            "[notices]\ntimeout = \"31s\"",
+            "notices.timeout is 31s, not between 1s and 30s",
+        ),
+        (
             "[amqp]\ncertificate = \"c\"",
             "amqp.certificate is given without amqp.key",
         ),
@@ -135,10 +158,49 @@ fn contradictions_are_named() {
             "broker = \"amqp://u:secret@h\"\n[amqp]\nca = \"c\"",
             "amqp.ca is given, but amqp://u@h:5672/%2F is not encrypted; write amqps://",
         ),
+        ("[traces]\nservice = \"\"", "traces.service has 0 characters"),
+        ("[traces]\nservice = \"a\\nb\"", "some that do not print"),
+        (
+            "[traces]\nendpoint = \"otel:4318\"",
+            "lazaret.toml:2:12: is no address of a collector",
+        ),
+        (
+            "[traces]\nendpoint = \"https://olga:secret@h\"",
+            "OTEL_EXPORTER_OTLP_HEADERS",
+        ),
     ];
     for (text, part) in cases {
         assert!(wrong(text).contains(part), "{part}: {}", wrong(text));
     }
+}
+
+/// Whoever names a collector is told that nothing would come of it.
+#[cfg(not(feature = "otel"))]
+#[test]
+fn a_collector_takes_a_build_that_sends_traces() {
+    let problem = wrong("[traces]\nendpoint = \"http://otel:4318\"");
+    assert!(
+        problem.contains("traces.endpoint is http://otel:4318") && problem.contains("--features otel"),
+        "{problem}"
+    );
+    Config::parse(
+        "[traces]\nservice = \"images\"\none_in = 100\n",
+        "lazaret.toml",
+        Vec::new(),
+    )
+    .unwrap();
+}
+
+#[cfg(feature = "otel")]
+#[test]
+fn a_collectors_ca_takes_a_collector_that_encrypts() {
+    let problem = wrong("[traces]\nendpoint = \"http://otel:4318\"\nca = \"c\"");
+    assert!(
+        problem.contains("traces.ca is given, but http://otel:4318 is not encrypted"),
+        "{problem}"
+    );
+    let config = with("TRACES_ENDPOINT", "https://otel").unwrap();
+    assert_eq!(config.traces.endpoint.unwrap().traces(), "https://otel/v1/traces");
 }
 
 #[test]
@@ -153,6 +215,17 @@ fn the_environment_wins() {
         with("STORES_PHOTOS", "file:/p").unwrap().stores["photos"].to_string(),
         "file:/p"
     );
+}
+
+#[test]
+fn notices_go_unencrypted_where_that_is_said() {
+    let text = "[notices]\nurl = \"http://hooks.example/x\"\nplain = \"anywhere\"\non = [\"breaker\"]\n";
+    let notices = Config::parse(text, "lazaret.toml", Vec::new()).unwrap().notices;
+    assert_eq!(notices.url.unwrap().whole(), "http://hooks.example/x");
+    assert_eq!(notices.on.len(), 1);
+    let set = with("NOTICES_URL", "https://hooks.example/T0PSECRET").unwrap();
+    assert_eq!(set.notices.url.clone().unwrap().to_string(), "https://hooks.example/…");
+    assert!(!format!("{set:?}").contains("T0PSECRET"));
 }
 
 #[test]
@@ -240,7 +313,7 @@ fn relative_paths_are_relative_to_the_file() {
     let config = Config::load(&file).unwrap();
     assert_eq!(config.broker.folder(), Some(&*folder.path().join("s")));
     assert_eq!(config.ledger.file(), Some(Path::new("/abs/l")));
-    assert_eq!(config.stores["uploads"].path(), folder.path().join("uploads"));
+    assert_eq!(config.stores["uploads"].folder(), Some(&*folder.path().join("uploads")));
 }
 
 #[test]
@@ -321,13 +394,13 @@ fn places_inside_a_store_are_named_with_it() {
 
 #[test]
 fn a_ledger_of_the_environment_keeps_its_password_and_shows_none() {
-    let config = with("LEDGER", "postgres://worker:secret@db/lazaret").unwrap();
+    let config = with("LEDGER", "postgres://worker:hunter2@db/lazaret").unwrap();
     let LedgerAddress::Postgres(address) = &config.ledger else {
         panic!("{}", config.ledger);
     };
-    assert!(format!("{:?}", config.postgres.options(address)).contains("secret"));
+    assert!(format!("{:?}", config.postgres.options(address)).contains("hunter2"));
     for shown in [format!("{config:?}{address:?}"), toml::to_string(&config).unwrap()] {
-        assert!(!shown.contains("secret"), "{shown}");
+        assert!(!shown.contains("hunter2"), "{shown}");
     }
 }
 
@@ -346,15 +419,15 @@ fn flights_lie_beside_the_ledgers_file_or_the_configuration() {
 
 #[test]
 fn a_broker_of_the_environment_keeps_its_password_and_shows_none() {
-    let config = with("BROKER", "amqps://worker:secret@rabbit/images").unwrap();
+    let config = with("BROKER", "amqps://worker:hunter2@rabbit/images").unwrap();
     let BrokerAddress::Amqp(broker) = &config.broker else {
         panic!("{}", config.broker);
     };
-    assert_eq!(broker.uri().authority.userinfo.password, "secret");
-    let config = with("AMQP_MANAGEMENT", "http://boss:secret@rabbit").unwrap();
-    assert_eq!(config.amqp.management(broker).credentials(), Some(("boss", "secret")));
+    assert_eq!(broker.uri().authority.userinfo.password, "hunter2");
+    let config = with("AMQP_MANAGEMENT", "http://boss:hunter2@rabbit").unwrap();
+    assert_eq!(config.amqp.management(broker).credentials(), Some(("boss", "hunter2")));
     for shown in [format!("{config:?}{broker:?}"), toml::to_string(&config).unwrap()] {
-        assert!(!shown.contains("secret"), "{shown}");
+        assert!(!shown.contains("hunter2"), "{shown}");
     }
     let error = with("BROKER", "amqp://worker:se/cret@rabbit").unwrap_err().to_string();
     assert!(

@@ -1,21 +1,23 @@
-//! The API: most of what the pages do, for programs. JSON in and out, bearer tokens, one table of routes.
+//! The API: what the pages do, for programs. JSON in and out, bearer tokens, one table of routes.
 //!
 //! The rules are those of the pages, by the same functions: this module and those below it read bodies, write answers, and decide nothing. What each
 //! route takes and gives is in docs/openapi.json, which tests hold against the table, and against real answers.
 //!
-//! Absent on purpose: cookies (a session of a browser opens nothing here, so there is nothing to forge), specimens, retests, decisions about many at once, and the export of the trail.
+//! Absent on purpose: cookies (a session of a browser opens nothing here, so there is nothing to forge), accounts, and charts of the fleet.
 
 mod answer;
 mod audit;
 mod bearer;
 mod body;
+mod intake;
+mod many;
 mod quarantine;
 mod tenants;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -27,17 +29,25 @@ use answer::Problem;
 
 /// What each route takes and gives.
 const DOCUMENT: &str = include_str!("../../docs/openapi.json");
-/// Most bytes of a body.
+/// Most bytes of a body, but for imports.
 const BODY: usize = 16 << 10;
 
 /// Every route: method, path below `/api/v1`, handler.
-fn routes() -> [(&'static str, &'static str, MethodRouter<Arc<Desk>>); 13] {
+fn routes() -> [(&'static str, &'static str, MethodRouter<Arc<Desk>>); 22] {
     [
         ("GET", "/openapi.json", get(document)),
         ("GET", "/quarantine", get(quarantine::list)),
+        ("POST", "/quarantine", post(intake::add)),
+        ("POST", "/quarantine/import", post(intake::import)),
         ("GET", "/quarantine/{digest}", get(quarantine::show)),
         ("POST", "/quarantine/{digest}/decisions", post(quarantine::decide)),
         ("POST", "/quarantine/{digest}/notes", post(quarantine::note)),
+        ("POST", "/quarantine/{digest}/retest", post(quarantine::retest)),
+        ("GET", "/quarantine/{digest}/retest", get(quarantine::retested)),
+        ("GET", "/quarantine/{digest}/specimen", get(quarantine::specimen)),
+        ("POST", "/quarantine/{digest}/erase", post(quarantine::erase)),
+        ("POST", "/decisions", post(many::begin)),
+        ("GET", "/decisions/{number}", get(many::show)),
         ("GET", "/digests/{digest}", get(quarantine::alike)),
         ("GET", "/tenants", get(tenants::list)),
         ("GET", "/tenants/{tenant}", get(tenants::show)),
@@ -46,6 +56,7 @@ fn routes() -> [(&'static str, &'static str, MethodRouter<Arc<Desk>>); 13] {
         ("POST", "/tenants/{tenant}/decisions", post(tenants::decide)),
         ("GET", "/workers", get(audit::workers)),
         ("GET", "/audit", get(audit::list)),
+        ("GET", "/audit/export", get(audit::export)),
     ]
 }
 
@@ -57,7 +68,6 @@ pub(super) fn router(desk: &Arc<Desk>) -> Router<Arc<Desk>> {
     router
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_method)
-        .layer(DefaultBodyLimit::max(BODY))
         .layer(from_fn_with_state(Arc::clone(desk), elsewhere))
 }
 

@@ -45,7 +45,12 @@ pub(super) async fn export(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Response> {
     let listing = listing(&query.unwrap_or_default()).map_err(Refusal::bad)?;
-    let lines = lines(&desk, listing).await?;
+    Ok(exported(&desk, listing, "/audit/export").await?)
+}
+
+/// An export as a file; `route` is where its last line leads.
+pub(super) async fn exported(desk: &Desk, listing: TrailListing, route: &str) -> Result<Response, Refusal> {
+    let lines = lines(desk, listing, route).await?;
     let headers = [
         (header::CONTENT_TYPE, "application/jsonl"),
         (
@@ -56,7 +61,7 @@ pub(super) async fn export(
     Ok((headers, lines).into_response())
 }
 
-async fn lines(desk: &Desk, mut listing: TrailListing) -> Result<String, Refusal> {
+async fn lines(desk: &Desk, mut listing: TrailListing, route: &str) -> Result<String, Refusal> {
     let ledger = desk.work()?.ledger;
     let (mut lines, mut count) = (String::new(), 0);
     listing.most = LOOKED_AT;
@@ -72,7 +77,7 @@ async fn lines(desk: &Desk, mut listing: TrailListing) -> Result<String, Refusal
             return Ok(lines);
         }
         if count >= EXPORTED {
-            lines.push_str(&json!({ "more": path("/audit/export", &listing, page.next) }).to_string());
+            lines.push_str(&json!({ "more": path(route, &listing, page.next) }).to_string());
             lines.push('\n');
             return Ok(lines);
         }

@@ -9,15 +9,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
+use serde::Serialize;
 
 use super::form::Form;
 use super::frame::moment;
 use super::held::{has_words, seen};
 use super::quarantine::listing;
 use super::query::shortened;
+use super::refusal::{Code, Refusal};
 use super::visitor::Visitor;
 use super::{Desk, frame, locked};
 use crate::clock;
@@ -46,7 +47,7 @@ pub(super) struct Runs {
 }
 
 /// One run.
-struct Run {
+pub(super) struct Run {
     number: u64,
     action: Action,
     operator: Operator,
@@ -58,9 +59,34 @@ struct Run {
 }
 
 /// What a run is about.
-enum Chosen {
+pub(super) enum Chosen {
     Ticked(Vec<Seen>),
     Filtered(Box<Listing>),
+}
+
+impl Chosen {
+    /// All that a filter shows, on every page.
+    pub(super) fn filtered(query: &str) -> Result<Self, String> {
+        let mut listing = listing(query)?;
+        listing.behind = None;
+        listing.most = READ;
+        Ok(Self::Filtered(Box::new(listing)))
+    }
+}
+
+/// How far a run is.
+#[derive(Serialize)]
+pub(super) struct Progress<'r> {
+    pub(super) number: u64,
+    decision: &'static str,
+    who: &'r str,
+    why: &'r str,
+    begun: chrono::DateTime<chrono::Utc>,
+    state: &'static str,
+    done: u64,
+    /// Changed since they were seen, or the decision makes no sense for them.
+    left: u64,
+    problem: Option<&'r str>,
 }
 
 impl Runs {
@@ -94,48 +120,57 @@ impl Runs {
 /// Begins a run.
 pub(super) async fn begin(State(desk): State<Arc<Desk>>, visitor: Visitor, form: Form) -> Result<Response, Response> {
     let operator = visitor.decides(&form)?;
-    let refuse = |problem: &str| frame::plain(StatusCode::BAD_REQUEST, problem);
     let word = form.field("action");
     let action = ACTIONS.iter().find(|(action, _)| action.word() == word);
-    let (action, _) = *action.ok_or_else(|| refuse("Choose what is to be done."))?;
+    let (action, _) = *action.ok_or_else(|| Refusal::bad("Choose what is to be done."))?;
+    let chosen = chosen(&form).map_err(Refusal::bad)?;
+    let run = started(&desk, action, operator, chosen)?;
+    Ok(Redirect::to(&format!("/bulk/{}", run.number)).into_response())
+}
+
+/// Begins to decide about those that are chosen, in the background.
+pub(super) fn started(desk: &Desk, action: Action, operator: Operator, chosen: Chosen) -> Result<Arc<Run>, Refusal> {
     has_words(action, &operator)?;
-    let chosen = chosen(&form).map_err(|problem| refuse(&problem))?;
     let ledger = desk.work()?.ledger;
-    let run = runs(&desk).begin(action, operator).ok_or_else(|| {
+    let who = operator.who.clone();
+    let run = runs(desk).begin(action, operator).ok_or_else(|| {
         let words = "Other decisions about many entries are going on. Wait until they have ended.";
-        frame::plain(StatusCode::TOO_MANY_REQUESTS, words)
+        Refusal::new(Code::Busy, words)
     })?;
-    let number = run.number;
+    let (number, goes) = (run.number, Arc::clone(&run));
     tracing::info!(
-        who = visitor.who,
+        who,
         action = action.word(),
         number,
         "decides about many entries at the desk"
     );
     desk.runtime.spawn(async move {
-        let ended = run.go(&*ledger, chosen).await.map_err(|error| error.to_string());
-        tracing::info!(number, done = run.done(), left = run.left(), problem = ?ended.as_ref().err(), "has decided about many entries");
+        let ended = goes.go(&*ledger, chosen).await.map_err(|error| error.to_string());
+        tracing::info!(number, done = goes.done(), left = goes.left(), problem = ?ended.as_ref().err(), "has decided about many entries");
         // Nobody else sets it.
-        let _ = run.ended.set(ended);
+        let _ = goes.ended.set(ended);
     });
-    Ok(Redirect::to(&format!("/bulk/{number}")).into_response())
+    Ok(run)
+}
+
+/// A run of this worker's, by its number.
+pub(super) fn found(desk: &Desk, number: &str) -> Result<Arc<Run>, Refusal> {
+    let run = number.parse().ok().and_then(|number| runs(desk).find(number));
+    run.ok_or_else(|| {
+        let words = "This worker does not know of such a decision. What was done is in the audit trail.";
+        Refusal::new(Code::NotFound, words)
+    })
 }
 
 /// How far a run is.
-pub(super) async fn page(State(desk): State<Arc<Desk>>, visitor: Visitor, Path(number): Path<String>) -> Response {
-    let run = number.parse().ok().and_then(|number| runs(&desk).find(number));
-    match run {
-        Some(run) => frame::page(
-            &visitor,
-            "/quarantine",
-            &format!("Decision {}", run.number),
-            &run.shown(),
-        ),
-        None => frame::plain(
-            StatusCode::NOT_FOUND,
-            "This worker does not know of such a decision. What was done is in the audit trail.",
-        ),
-    }
+pub(super) async fn page(
+    State(desk): State<Arc<Desk>>,
+    visitor: Visitor,
+    Path(number): Path<String>,
+) -> Result<Response, Response> {
+    let run = found(&desk, &number)?;
+    let title = format!("Decision {}", run.number);
+    Ok(frame::page(&visitor, "/quarantine", &title, &run.shown()))
 }
 
 fn runs(desk: &Desk) -> MutexGuard<'_, Runs> {
@@ -146,10 +181,7 @@ fn runs(desk: &Desk) -> MutexGuard<'_, Runs> {
 /// What a form is about: ticked entries, each with its mark, or all of a filter.
 fn chosen(form: &Form) -> Result<Chosen, String> {
     if form.field("which") == "all" {
-        let mut listing = listing(form.field("filter"))?;
-        listing.behind = None;
-        listing.most = READ;
-        return Ok(Chosen::Filtered(Box::new(listing)));
+        return Chosen::filtered(form.field("filter"));
     }
     let read = |text: &str| {
         let (digest, mark) = text.split_once('.')?;
@@ -195,6 +227,26 @@ impl Run {
             count.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// How far it is, for programs.
+    pub(super) fn told(&self) -> Progress<'_> {
+        let (state, problem) = match self.ended.get() {
+            None => ("running", None),
+            Some(Ok(())) => ("ended", None),
+            Some(Err(problem)) => ("stopped", Some(problem.as_str())),
+        };
+        Progress {
+            number: self.number,
+            decision: self.action.word(),
+            who: &self.operator.who,
+            why: &self.operator.why,
+            begun: self.begun,
+            state,
+            done: self.done(),
+            left: self.left(),
+            problem,
+        }
     }
 
     fn done(&self) -> u64 {

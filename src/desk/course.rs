@@ -69,7 +69,7 @@ fn of_worker(steps: Steps, vitals: &Vitals) -> Markup {
 }
 
 /// Charts with the same steps, and their numbers.
-fn group(title: &str, steps: Steps, series: &[(&str, Vec<u64>)], since: Option<DateTime<Utc>>) -> Markup {
+pub(super) fn group(title: &str, steps: Steps, series: &[(&str, Vec<u64>)], since: Option<DateTime<Utc>>) -> Markup {
     let span = steps.span();
     let begins: Vec<String> = steps.begins().map(|at_ms| told(span, at_ms)).collect();
     let drawn = |name: &str, counts: &[u64]| {

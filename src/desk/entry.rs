@@ -9,6 +9,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::account::Role;
+use super::course::group;
 use super::decision::{Decision, Why};
 use super::form::Form;
 use super::frame::{columns, moment};
@@ -16,8 +17,9 @@ use super::held::{Decided, act, dossier, known, mark, seen};
 use super::refusal::{Code, Refusal};
 use super::visitor::Visitor;
 use super::{Desk, frame};
+use crate::clock;
 use crate::format::Format;
-use crate::ledger::{Dossier, Entry};
+use crate::ledger::{Dossier, Entry, Refusals, Span, Steps};
 use crate::quarantine::Action;
 
 /// What an operator may do, with the word of its button and what comes of it.
@@ -83,6 +85,7 @@ fn shown(visitor: &Visitor, dossier: &Dossier, refusal: Option<&Refusal>) -> Res
             }
         }
         (strikes(dossier))
+        (refusals(dossier))
         (senders(dossier))
         (attempts(dossier))
         (audit(dossier))
@@ -239,11 +242,46 @@ fn text(value: &Value) -> String {
     }
 }
 
+fn refusals(dossier: &Dossier) -> Markup {
+    let Dossier { entry, refusals, .. } = dossier;
+    let now = clock::unix_ms() as i64;
+    html! {
+        section aria-labelledby="refusals" {
+            h2 #refusals { "Refusals" }
+            p { "It was refused by its digest " (entry.repeats) " times. When that was is kept by the hour for two days, by the day for a month." }
+            (refused_by("By hour", Steps::until(Span::Day, refusals.last_ms().unwrap_or(now).max(now)), refusals))
+            (refused_by("By day", Steps::until(Span::Month, refusals.last_ms().unwrap_or(now).max(now)), refusals))
+        }
+    }
+}
+
+fn refused_by(title: &str, steps: Steps, refusals: &Refusals) -> Markup {
+    let counts = steps.spread(refusals.of(steps.span()));
+    let there_were = counts.iter().any(|count| *count > 0);
+    let series = there_were.then_some(("refusals", counts));
+    group(title, steps, series.as_slice(), None)
+}
+
 fn senders(dossier: &Dossier) -> Markup {
     html! {
         section tabindex="0" aria-labelledby="senders" {
             h2 #senders { "Who sent it" }
-            p { "By attempts that are kept. It was refused by its digest " (dossier.entry.repeats) " times, which leaves no name." }
+            p { "Attempts are kept for a week, or for ever where they left a strike; refusals by its digest for a month." }
+            table {
+                thead { tr { (columns(&["tenant", "attempts", "refusals", "last"])) } }
+                tbody {
+                    @for sent in &dossier.refusals.tenants {
+                        tr {
+                            td .wide { @match &sent.tenant { Some(tenant) => { bdi { (tenant) } } None => { em { "others" } } } }
+                            td { (sent.attempts) }
+                            td { (sent.refusals) }
+                            td { (moment(sent.last)) }
+                        }
+                    }
+                }
+            }
+            h3 { "As" }
+            p { "By attempts that are kept: a refusal by its digest leaves no name." }
             table {
                 thead { tr { (columns(&["tenant", "name", "attempts", "last"])) } }
                 tbody {

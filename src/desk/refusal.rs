@@ -31,8 +31,12 @@ pub(super) enum Code {
     NotJson,
     /// Too many tokens that were none.
     TooManyTries,
+    /// Something is done one by one, and another one is at it.
+    Busy,
     /// The ledger does not answer, or is not open yet.
     LedgerUnavailable,
+    /// The store of specimens does not answer as it should.
+    StoreUnavailable,
     /// What was asked did not answer in time.
     TooSlow,
     /// Our own fault.
@@ -49,7 +53,7 @@ pub(super) struct Refusal {
 impl Code {
     /// Every code.
     #[cfg(test)]
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::BadRequest,
         Self::NoToken,
         Self::InvalidToken,
@@ -61,7 +65,9 @@ impl Code {
         Self::TooLong,
         Self::NotJson,
         Self::TooManyTries,
+        Self::Busy,
         Self::LedgerUnavailable,
+        Self::StoreUnavailable,
         Self::TooSlow,
         Self::Failed,
     ];
@@ -89,6 +95,8 @@ impl Code {
             Self::TooLong => ("too-long", StatusCode::PAYLOAD_TOO_LARGE),
             Self::NotJson => ("not-json", StatusCode::UNSUPPORTED_MEDIA_TYPE),
             Self::TooManyTries => ("too-many-tries", StatusCode::TOO_MANY_REQUESTS),
+            Self::Busy => ("busy", StatusCode::TOO_MANY_REQUESTS),
+            Self::StoreUnavailable => ("store-unavailable", StatusCode::SERVICE_UNAVAILABLE),
             Self::LedgerUnavailable => ("ledger-unavailable", StatusCode::SERVICE_UNAVAILABLE),
             Self::TooSlow => ("too-slow", StatusCode::SERVICE_UNAVAILABLE),
             Self::Failed => ("failed", StatusCode::INTERNAL_SERVER_ERROR),

@@ -9,20 +9,22 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::stream;
 use tokio::task::spawn_blocking;
 
+use super::Desk;
 use super::account::Role;
 use super::form::Form;
 use super::held::{dossier, known};
-use super::refusal::Refusal;
-use super::visitor::{Visitor, WHY};
-use super::{Desk, frame};
-use crate::ledger::Entry;
+use super::refusal::{Code, Refusal};
+use super::retest::begin;
+use super::visitor::Visitor;
+use crate::digest::Digest;
+use crate::ledger::{Entry, Operator};
 use crate::quarantine::Action;
 
 /// Bytes of a line.
@@ -38,13 +40,18 @@ pub(super) async fn download(
     visitor: Visitor,
     Path(digest): Path<String>,
 ) -> Result<Response, Response> {
-    if visitor.role < Role::Operator {
-        return Err(frame::plain(StatusCode::FORBIDDEN, "Specimens are for operators."));
+    Ok(copy(&desk, &visitor.who, visitor.role, &digest).await?)
+}
+
+/// A copy of the bytes, for whoever may have it.
+pub(super) async fn copy(desk: &Desk, who: &str, role: Role, digest: &str) -> Result<Response, Refusal> {
+    if role < Role::Operator {
+        return Err(Refusal::new(Code::NotAllowed, "Specimens are for operators."));
     }
-    let entry = dossier(&desk, &known(&digest)?).await?.entry;
-    let (_, file) = kept(&desk, &entry).await?;
+    let entry = dossier(desk, &known(digest)?).await?.entry;
+    let (_, file) = kept(desk, &entry).await?;
     let bytes = file.metadata().map_err(|error| unreadable(&error))?.len();
-    tracing::info!(who = visitor.who, digest = %entry.digest, "took a copy of a specimen");
+    tracing::info!(who, digest = %entry.digest, "took a copy of a specimen");
     let name = format!("attachment; filename=\"lazaret-specimen-{}.txt\"", entry.digest.short());
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
@@ -61,24 +68,8 @@ pub(super) async fn retest(
     Path(digest): Path<String>,
     form: Form,
 ) -> Result<Response, Response> {
-    let mut operator = visitor.decides(&form)?;
-    let entry = dossier(&desk, &known(&digest)?).await?.entry;
-    let (_, file) = kept(&desk, &entry).await?;
-    let work = desk.work()?;
-    let one_by_one = Arc::clone(&desk.retests).try_acquire_owned().map_err(|_| {
-        let words = "Another specimen is being tried in this worker. Wait until that has ended.";
-        frame::plain(StatusCode::TOO_MANY_REQUESTS, words)
-    })?;
-    tracing::info!(who = visitor.who, %digest, "retests a specimen");
-    desk.runtime.spawn(async move {
-        let _one_by_one = one_by_one;
-        let came = work.worker.retest(&file, entry.raised).await;
-        let came = came.unwrap_or_else(|error| format!("it could not be tried: {error}"));
-        operator.why = format!("retest: {came}").chars().take(WHY).collect();
-        if let Err(error) = work.ledger.act(&entry.digest, Action::Note, &operator).await {
-            tracing::error!(%error, came, "a retest is not in the audit trail");
-        }
-    });
+    let operator = visitor.decides(&form)?;
+    begin(&desk, &known(&digest)?, operator).await?;
     Ok(Redirect::to(&format!("/quarantine/{digest}")).into_response())
 }
 
@@ -90,29 +81,34 @@ pub(super) async fn erase(
     form: Form,
 ) -> Result<Response, Response> {
     let operator = visitor.decides(&form)?;
-    let entry = dossier(&desk, &known(&digest)?).await?.entry;
-    let (key, _) = kept(&desk, &entry).await?;
-    let work = desk.work()?;
-    let specimens = Arc::clone(&work.specimens);
-    let removed = spawn_blocking(move || specimens.store().remove(&key)).await;
-    removed
-        .map_err(io::Error::other)
-        .and_then(|removed| removed)
-        .map_err(|error| unreadable(&error))?;
-    let acted = work.ledger.act(&entry.digest, Action::Erase, &operator).await;
-    acted.map_err(Refusal::from)?;
-    tracing::info!(who = visitor.who, %digest, "erased a specimen");
+    erased(&desk, &known(&digest)?, &operator).await?;
     Ok(Redirect::to(&format!("/quarantine/{digest}")).into_response())
 }
 
-/// The key of an entry's bytes, and those, where they are in this worker's store.
-async fn kept(desk: &Desk, entry: &Entry) -> Result<(String, File), Response> {
-    let absent = |words: &str| frame::plain(StatusCode::NOT_FOUND, words);
+/// Deletes the bytes of an entry; the entry after it.
+pub(super) async fn erased(desk: &Desk, digest: &Digest, operator: &Operator) -> Result<Entry, Refusal> {
+    let entry = dossier(desk, digest).await?.entry;
+    let (key, _) = kept(desk, &entry).await?;
+    let work = desk.work()?;
+    let removed = work.specimens.store().remove(&key).await;
+    removed.map_err(|error| unreadable(&error))?;
+    let after = work.ledger.act(digest, Action::Erase, operator).await?;
+    tracing::info!(who = operator.who, %digest, "erased a specimen");
+    Ok(after)
+}
+
+/// The key of an entry's bytes, and those, where they are in this worker's store; from a bucket as a copy.
+pub(super) async fn kept(desk: &Desk, entry: &Entry) -> Result<(String, File), Refusal> {
+    let absent = |words: &str| Refusal::new(Code::NotFound, words);
     let key = entry.specimen.clone();
     let key = key.ok_or_else(|| absent("The bytes of this upload were not kept."))?;
-    let (specimens, of) = (desk.work()?.specimens, key.clone());
-    let read = spawn_blocking(move || specimens.store().read(&of)).await;
-    match read.map_err(io::Error::other).and_then(|read| read) {
+    let work = desk.work()?;
+    let sandbox = &work.worker.sandbox;
+    let read = work
+        .specimens
+        .store()
+        .file(&key, sandbox.limits.input.as_u64(), &sandbox.staging);
+    match read.await {
         Ok(file) => Ok((key, file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(absent(
             "The bytes of this upload are not in this worker's store: they are on another host, or their time was over.",
@@ -121,12 +117,10 @@ async fn kept(desk: &Desk, entry: &Entry) -> Result<(String, File), Response> {
     }
 }
 
-fn unreadable(error: &io::Error) -> Response {
+fn unreadable(error: &io::Error) -> Refusal {
     tracing::error!(%error, "a specimen");
-    frame::plain(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "The store of specimens does not answer as it should. The log has more.",
-    )
+    let words = "The store of specimens does not answer as it should. The log has more.";
+    Refusal::new(Code::StoreUnavailable, words)
 }
 
 /// What is to be sent next.

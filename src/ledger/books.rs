@@ -13,6 +13,7 @@ mod jobs;
 mod listing;
 mod operators;
 mod probation;
+mod refusals;
 mod rows;
 mod settle;
 mod sidelines;
@@ -30,11 +31,11 @@ use async_trait::async_trait;
 
 use self::group::Group;
 use self::hints::Hints;
-use self::small::{Answer, End, IfKept, Park};
+use self::small::{Answer, End, IfKept, Park, Repeat};
 use super::engine::{Engine, Fault, Lock};
 use super::{
-    Acted, Arrival, AttemptId, ByClaim, Claim, Claimed, Course, Dossier, Ending, Entry, Filter, KeptJob, Ledger,
-    LedgerError, Listing, Lost, NewToken, Operator, Page, RefusalOf, Reopened, Revision, Seen, Settled, Span,
+    Acted, Arrival, AttemptId, Burial, ByClaim, Claim, Claimed, Course, Dossier, Ending, Entry, Filter, KeptJob,
+    Ledger, LedgerError, Listing, Lost, NewToken, Operator, Page, RefusalOf, Reopened, Revision, Seen, Settled, Span,
     StrikeRecord, TenantAction, TenantAuditRecord, TenantSummary, Token, TokenMade, TokenRevoked, TrailListing,
     TrailPage, Unreviewed, WorkerId, WorkerRecord,
 };
@@ -133,6 +134,14 @@ impl<E: Engine> Books<E> {
         self.together(|batch| &mut batch.ends, End { report, if_kept }).await
     }
 
+    async fn count_repeat(&self, digest: &Digest, tenant: &str) -> Result<(), LedgerError> {
+        let repeat = Repeat {
+            digest: *digest,
+            tenant: tenant.to_owned(),
+        };
+        self.together(|batch| &mut batch.repeats, repeat).await
+    }
+
     /// The same ledger, seen by a clock that is ahead: for tests.
     #[doc(hidden)]
     pub fn with_clock_offset(self, offset_ms: i64) -> Self {
@@ -166,23 +175,27 @@ impl<E: Engine> Ledger for Books<E> {
         writing!(self, &[Lock::ends(worker)], |session| workers::bury(session, worker))
     }
 
-    async fn bury_expired(&self, living: &[WorkerId]) -> Result<Vec<Lost>, LedgerError> {
+    async fn bury_expired(&self, living: &[WorkerId]) -> Result<Vec<Burial>, LedgerError> {
         // Every worker asks often, and mostly for nothing: the write lock is taken only where somebody is to be buried.
-        let mut lost = Vec::new();
+        let mut burials = Vec::new();
         for worker in reading!(self, |session| workers::expired(session, living))? {
             let buried = writing!(self, &[Lock::ends(&worker)], |session| workers::bury_expired(
                 session, &worker
             ));
-            lost.append(&mut buried?);
+            burials.extend(buried?.map(|lost| Burial { worker, lost }));
         }
-        Ok(lost)
+        Ok(burials)
     }
 
-    async fn refused(&self, digest: &Digest, recipe: &RecipeKey) -> Result<Option<Entry>, LedgerError> {
+    async fn is_signed_on(&self, worker: &WorkerId) -> Result<bool, LedgerError> {
+        reading!(self, |session| workers::is_signed_on(session, worker))
+    }
+
+    async fn refused(&self, digest: &Digest, recipe: &RecipeKey, tenant: &str) -> Result<Option<Entry>, LedgerError> {
         let Some(mut entry) = reading!(self, |session| claim::refused(session, digest, recipe))? else {
             return Ok(None);
         };
-        self.together(|batch| &mut batch.repeats, *digest).await?;
+        self.count_repeat(digest, tenant).await?;
         entry.repeats += 1;
         Ok(Some(entry))
     }
@@ -190,7 +203,7 @@ impl<E: Engine> Ledger for Books<E> {
     async fn ask(&self, claim: &Claim) -> Result<Option<Claimed>, LedgerError> {
         match reading!(self, |session| claim::look(session, claim))? {
             Some(Claimed::Listed(mut entry)) => {
-                self.together(|batch| &mut batch.repeats, claim.digest).await?;
+                self.count_repeat(&claim.digest, &claim.tenant).await?;
                 entry.repeats += 1;
                 Ok(Some(Claimed::Listed(entry)))
             }

@@ -3,13 +3,14 @@
 use serde::Serialize;
 
 /// All tables, in an order in which rows can be copied: what others refer to comes first.
-pub const TABLES: [&str; 13] = [
+pub const TABLES: [&str; 14] = [
     "workers",
     "attempts",
     "results",
     "entries",
     "strikes",
     "audit",
+    "refusals",
     "jobs",
     "tenants",
     "tenant_audit",

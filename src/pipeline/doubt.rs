@@ -9,6 +9,8 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use super::Worker;
 use crate::blame::{self, Control};
 use crate::breaker::{self, Look, Seen};
@@ -36,6 +38,8 @@ pub(super) struct Doubt {
     clock: Stopwatch,
     watch: Mutex<breaker::Watch>,
     set: Mutex<Set>,
+    /// Since when what is known to be good does not convert, where it does not.
+    open: Mutex<Option<DateTime<Utc>>>,
     /// One looks at a time; whoever waits meanwhile asks again whether to.
     looking: tokio::sync::Mutex<()>,
 }
@@ -63,6 +67,7 @@ impl Default for Doubt {
             clock: Stopwatch::start(),
             watch: Mutex::default(),
             set: Mutex::default(),
+            open: Mutex::default(),
             looking: tokio::sync::Mutex::default(),
         }
     }
@@ -71,6 +76,21 @@ impl Default for Doubt {
 impl Doubt {
     fn note(&self, digest: Digest, tenant: &str, seen: Seen) -> Look {
         locked(&self.watch).note(digest, tenant, seen, self.clock.elapsed())
+    }
+
+    /// The breaker is open. Since when, where it was not open before.
+    pub(super) fn opened(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let mut open = locked(&self.open);
+        if open.is_some() {
+            return None;
+        }
+        *open = Some(now);
+        *open
+    }
+
+    /// The breaker is closed. Since when it was open, where it was.
+    pub(super) fn closed(&self) -> Option<DateTime<Utc>> {
+        locked(&self.open).take()
     }
 
     /// Keeps a copy of a small upload that converted, now and then.

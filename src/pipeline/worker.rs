@@ -9,22 +9,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tracing::Instrument;
 
 use super::claims::Claims;
 use super::doubt::Doubt;
 use super::seats::Seats;
+use super::tell::Subject;
 use crate::blame::Control;
 use crate::clock::{self, Stopwatch};
+use crate::config::Dedupe;
 use crate::digest::Digest;
 use crate::fetch::FetchError;
 use crate::flights::Flights;
-use crate::health::Cause;
 use crate::job::Source;
 use crate::ledger::{AttemptId, Ending, Epoch, LEASE, Ledger, LedgerError, Lost, Settled, WorkerId};
+use crate::notices::Notices;
 use crate::sandbox::Sandbox;
 use crate::sandbox::limits::Limits;
 use crate::specimens::Specimens;
-use crate::store::Store;
+use crate::store::{Opened, Store};
+use crate::traces;
 use crate::verdict::{Reason, Refusal};
 use crate::vitals::Vitals;
 
@@ -45,12 +49,15 @@ pub struct Worker {
     pub stores: Stores,
     /// What it knows of itself.
     pub vitals: Arc<Vitals>,
+    /// Whom it tells of what goes wrong.
+    pub notices: Notices,
+    pub(super) dedupe: Dedupe,
     pub(super) flights: Flights,
     pub(super) doubt: Doubt,
     pub(super) claims: Claims,
     pulse: Mutex<Pulse>,
     /// Endings that the ledger could not take yet.
-    unsettled: Mutex<Vec<Ending>>,
+    unsettled: Mutex<Vec<(Subject, Ending)>>,
     pub(super) seats: Seats,
     slots_most: usize,
     release: watch::Sender<bool>,
@@ -68,8 +75,12 @@ pub struct Setup<'a> {
     pub flights: &'a Path,
     /// Most attempts at once.
     pub slots: usize,
+    /// Who shares renditions.
+    pub dedupe: Dedupe,
     /// Where it notes what it knows of itself.
     pub vitals: Arc<Vitals>,
+    /// Whom it tells of what goes wrong.
+    pub notices: Notices,
 }
 
 /// Why there is no worker.
@@ -139,6 +150,8 @@ impl Worker {
             sandbox: setup.sandbox,
             stores: setup.stores,
             vitals: setup.vitals,
+            notices: setup.notices,
+            dedupe: setup.dedupe,
             flights,
             doubt: Doubt::default(),
             claims: Claims::default(),
@@ -159,12 +172,21 @@ impl Worker {
         // The disk may hang, and a thread of the runtime with it.
         let survey = tokio::task::block_in_place(|| self.flights.survey())?;
         for wreck in survey.wrecks {
-            lost.extend(self.ledger.bury(&wreck.worker).await?);
+            // One that signed off leaves its record behind, too, where it could not remove it any more.
+            let signed_on = self.ledger.is_signed_on(&wreck.worker).await?;
+            let ran = self.ledger.bury(&wreck.worker).await?;
+            if signed_on {
+                self.tell_of_burial(&wreck.worker, &ran).await;
+            }
+            lost.extend(ran);
             wreck.cleared()?;
         }
         // A lease may run out while its worker lives: a clock that jumps, a process that was stopped. Its lock tells.
         if self.pulse().is_steady() {
-            lost.extend(self.ledger.bury_expired(&survey.living).await?);
+            for burial in self.ledger.bury_expired(&survey.living).await? {
+                self.tell_of_burial(&burial.worker, &burial.lost).await;
+                lost.extend(burial.lost);
+            }
         }
         self.vitals.tally.attempts_lost(lost.iter().map(|lost| lost.judgement));
         for Lost { digest, judgement, .. } in &lost {
@@ -248,14 +270,16 @@ impl Worker {
 
     /// Settles an attempt. Where the ledger fails, the ending is kept and written at the next beat: an attempt that nobody ends
     /// would block its upload for ever, and its verdict would be lost.
-    pub(super) async fn settle_attempt(&self, ending: Ending) -> Result<Settled, LedgerError> {
-        match self.ledger.settle(&ending).await {
+    pub(super) async fn settle_attempt(&self, subject: Subject, ending: Ending) -> Result<Settled, LedgerError> {
+        let settled = self.ledger.settle(&ending).instrument(traces::step("ledger settle"));
+        match settled.await {
             Ok(settled) => {
                 self.landed(ending.attempt);
+                self.tell_of_attempt(&subject, &ending, &settled);
                 Ok(settled)
             }
             Err(error) => {
-                self.unsettled().push(ending);
+                self.unsettled().push((subject, ending));
                 Err(error)
             }
         }
@@ -265,9 +289,9 @@ impl Worker {
     pub(super) async fn write_unsettled(&self) -> Result<(), LedgerError> {
         let endings = std::mem::take(&mut *self.unsettled());
         let mut result = Ok(());
-        for ending in endings {
+        for (subject, ending) in endings {
             let attempt = ending.attempt;
-            match self.settle_attempt(ending).await {
+            match self.settle_attempt(subject, ending).await {
                 Ok(settled) => tracing::info!(attempt = attempt.0, ?settled, "written late"),
                 Err(error) => result = Err(error),
             }
@@ -279,14 +303,14 @@ impl Worker {
         self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn unsettled(&self) -> std::sync::MutexGuard<'_, Vec<Ending>> {
+    fn unsettled(&self) -> std::sync::MutexGuard<'_, Vec<(Subject, Ending)>> {
         self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Something of our own failed: where a known good image does not convert either, this host takes no more work.
     pub(super) async fn suspect_this_host(&self, why: &str) {
         if !self.is_released() && self.control().await == Control::Failed {
-            self.vitals.readiness.not_ready(Cause::Host, why);
+            self.open_the_breaker(why);
         }
     }
 
@@ -324,12 +348,12 @@ fn host_name() -> String {
 }
 
 impl Stores {
-    /// Opens an upload for reading: a regular file, or an error that names it.
-    pub(super) fn open_source(&self, source: &Source) -> Result<File, FetchError> {
+    /// Opens an upload for reading: a regular file or what a bucket sends, or an error that names it.
+    pub(super) async fn open_source(&self, source: &Source) -> Result<Opened, FetchError> {
         let opened = match &self.sources {
-            Sources::Paths => open_path(Path::new(&source.key)),
+            Sources::Paths => open_path(Path::new(&source.key)).map(Opened::File),
             Sources::Stores(stores) => match stores.get(&source.store) {
-                Some(store) => store.read(&source.key),
+                Some(store) => store.open_object(&source.key).await,
                 None => Err(io::ErrorKind::NotFound.into()),
             },
         };
@@ -347,15 +371,33 @@ impl Stores {
     }
 
     pub(super) async fn keep_specimen(&self, key: &str, file: &File, bytes: u64) -> io::Result<()> {
-        let (specimens, key, file) = (Arc::clone(&self.specimens), key.to_owned(), file.try_clone()?);
-        let keep = move || specimens.keep(&key, &file, bytes, clock::system_time());
-        tokio::task::spawn_blocking(keep).await.map_err(io::Error::other)?
+        self.specimens.keep(key, file, bytes, clock::system_time()).await
+    }
+
+    /// Whether the buckets answer without which no job ends well: that of the renditions, and one of those that uploads are in. One of many
+    /// that is silent holds up its own jobs alone.
+    ///
+    /// # Errors
+    /// What the first one says that does not.
+    pub(crate) async fn look(&self) -> io::Result<()> {
+        self.renditions.look().await?;
+        let Sources::Stores(sources) = &self.sources else {
+            return Ok(());
+        };
+        let mut failed = None;
+        for source in sources.values() {
+            match source.look().await {
+                Ok(()) => return Ok(()),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        failed.map_or(Ok(()), Err)
     }
 }
 
 /// What a job names is not there, or is no upload, and will not be. Anything else, a right that is missing in a store among
 /// it, is our own trouble and may pass.
-fn names_nothing(opened: &io::Result<File>) -> bool {
+fn names_nothing(opened: &io::Result<Opened>) -> bool {
     let kinds = [
         io::ErrorKind::NotFound,
         io::ErrorKind::InvalidInput,
@@ -370,7 +412,7 @@ fn names_nothing(opened: &io::Result<File>) -> bool {
             .is_err_and(|error| error.raw_os_error() == Some(libc::ELOOP))
 }
 
-fn is_error(opened: &io::Result<File>, kind: io::ErrorKind) -> bool {
+fn is_error(opened: &io::Result<Opened>, kind: io::ErrorKind) -> bool {
     opened.as_ref().is_err_and(|error| error.kind() == kind)
 }
 

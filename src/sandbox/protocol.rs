@@ -158,6 +158,18 @@ pub enum Phase {
     Encode,
 }
 
+impl Phase {
+    /// Its word, as in evidence and traces.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Preflight => "preflight",
+            Self::Decode => "decode",
+            Self::Transform => "transform",
+            Self::Encode => "encode",
+        }
+    }
+}
+
 /// What the headers of an upload promise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use super::{ADOPTED_MOST, Holder, Interrupted, Item, Kept, Service};
 use crate::broker::Envelope;
 use crate::ledger::{Arrival, KeptJob};
+use crate::traces;
 
 /// How often jobs that wait in the ledger are looked for.
 const ADOPT_EVERY: Duration = Duration::from_millis(250);
@@ -65,7 +66,14 @@ impl Service {
             return Ok(None);
         }
         match serde_json::from_value::<Kept>(job.message) {
-            Ok(kept) => Ok(Some(Item {
+            Ok(mut kept) => Ok(Some(Item {
+                span: traces::held(
+                    self.broker.system(),
+                    &self.worker.id,
+                    &job.job,
+                    &job.tenant,
+                    &mut kept.envelope,
+                ),
                 job: kept.job,
                 digest: kept.digest,
                 envelope: kept.envelope,

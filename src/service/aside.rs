@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
+use tracing::Instrument;
 
 use super::{Holder, Interrupted, Item, Service};
 use crate::broker::{Attention, Delivery, Moved};
 use crate::clock;
 use crate::tenants::gate::{Comes, Gate};
+use crate::traces::{self, GoesOn};
 
 /// How often the window is looked through for jobs that must wait elsewhere.
 const SWEEP: Duration = Duration::from_millis(250);
@@ -71,6 +73,7 @@ impl Service {
         };
         let moved = self.broker.put_aside(delivery, line).await?;
         if moved == Moved::There {
+            traces::goes_on(GoesOn::Sideline);
             self.tenancy().moved(tenant, line);
         }
         Ok(moved)
@@ -121,6 +124,7 @@ impl Service {
             }
             // In a sideline that nobody consumes now it is where it belongs.
             Why::Held | Why::Over(_) if self.is_closed(delivery.envelope.sideline) => {
+                traces::goes_on(GoesOn::Broker);
                 self.broker.give_back(delivery).await?;
             }
             Why::Held | Why::Over(_) | Why::Few => {
@@ -146,8 +150,8 @@ impl Service {
     /// The same, beside everything else.
     fn set_by_soon(self: &Arc<Self>, items: Vec<Item>, why: Why) {
         for item in items {
-            let service = Arc::clone(self);
-            tokio::spawn(async move {
+            let (service, span) = (Arc::clone(self), item.span.clone());
+            let set_by = async move {
                 match service.set_by(&item, why).await {
                     Ok(Moved::There) => {}
                     // Whose tenant is kept out has no turn.
@@ -155,7 +159,8 @@ impl Service {
                     Ok(Moved::NoSuchPlace) => service.let_in(item),
                     Err(interrupted) => service.comes_again(&item, &interrupted).await,
                 }
-            });
+            };
+            tokio::spawn(set_by.instrument(span));
         }
     }
 

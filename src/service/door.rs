@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout};
+use tracing::{Instrument, Span};
 
 use super::{AtWork, Holder, Interrupted, Item, NOT_READY, Present, Service};
 use crate::broker::{Delivery, Moved};
@@ -14,6 +15,7 @@ use crate::clock;
 use crate::job::{InvalidJob, Job};
 use crate::ledger::{ByClaim, Entry};
 use crate::tenants::gate::{Gate, enqueued_ms};
+use crate::traces::{self, GoesOn};
 use crate::verdict::Report;
 
 /// How long a copy of a job that is at work waits at the door.
@@ -22,7 +24,7 @@ const COPY_PATIENCE: Duration = Duration::from_secs(1);
 /// What became of a message at the door.
 enum Seen {
     /// It is let in.
-    Job(Box<Job>, AtWork, Present),
+    Job(Box<Job>, Span, AtWork, Present),
     /// It is answered, set aside or waits elsewhere.
     Done,
 }
@@ -65,15 +67,17 @@ impl Service {
         match self.look(&mut delivery).await {
             Ok(Seen::Done) => {}
             // It would only wait: others may be well.
-            Ok(Seen::Job(..)) if self.is_draining() || self.worker.vitals.readiness.why_not().is_some() => {
+            Ok(Seen::Job(_, span, ..)) if self.is_draining() || self.worker.vitals.readiness.why_not().is_some() => {
+                span.in_scope(|| traces::goes_on(GoesOn::Broker));
                 self.return_to_broker(&delivery).await;
             }
-            Ok(Seen::Job(job, at_work, present)) => self.let_in(Item {
+            Ok(Seen::Job(job, span, at_work, present)) => self.let_in(Item {
                 job: *job,
                 digest: None,
                 envelope: delivery.envelope.clone(),
                 tries: delivery.envelope.tries,
                 holder: Holder::Broker(Box::new(delivery)),
+                span,
                 _at_work: at_work,
                 _present: present,
                 _place: place,
@@ -103,12 +107,29 @@ impl Service {
         if self.is_excess(&tenant, delivery) && self.to_sideline(delivery, &tenant).await? == Moved::There {
             return Ok(Seen::Done);
         }
-        let Some(at_work) = self.begin_or_put_off(&id, delivery).await else {
+        let (system, worker) = (self.broker.system(), &self.worker.id);
+        let span = traces::held(system, worker, &id, &tenant, &mut delivery.envelope);
+        self.admit(parsed, &id, &tenant, present, delivery)
+            .instrument(span)
+            .await
+    }
+
+    /// Answers what can be answered now, and admits the rest.
+    async fn admit(
+        self: &Arc<Self>,
+        parsed: Result<Job, InvalidJob>,
+        id: &str,
+        tenant: &str,
+        present: Present,
+        delivery: &Delivery,
+    ) -> Result<Seen, Interrupted> {
+        let Some(at_work) = self.begin_or_put_off(id, delivery).await else {
+            traces::goes_on(GoesOn::Ladder);
             return Ok(Seen::Done);
         };
         let known = match &parsed {
             Ok(job) => self.ask(job, delivery).await?,
-            Err(_) => self.worker.ledger.arrival(&id).await?.into(),
+            Err(_) => self.worker.ledger.arrival(id).await?.into(),
         };
         match known {
             // Whoever uses somebody else's id is not answered with somebody else's result, and changes nothing about it.
@@ -128,12 +149,13 @@ impl Service {
                 Ok(Seen::Done)
             }
             ByClaim::Waiting(_) => {
+                traces::goes_on(GoesOn::Ledger);
                 self.broker.acknowledge(delivery).await?;
                 Ok(Seen::Done)
             }
             ByClaim::New => match parsed {
-                Ok(job) => Ok(Seen::Job(Box::new(job), at_work, present)),
-                Err(invalid) => self.refuse_invalid(delivery, &id, &tenant, &invalid).await,
+                Ok(job) => Ok(Seen::Job(Box::new(job), Span::current(), at_work, present)),
+                Err(invalid) => self.refuse_invalid(delivery, id, tenant, &invalid).await,
             },
         }
     }

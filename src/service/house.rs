@@ -46,15 +46,16 @@ impl Service {
         }
     }
 
-    async fn look_around(&self) {
+    pub(super) async fn look_around(&self) {
         if let Err(error) = self.worker.bury_the_dead().await {
             tracing::error!(%error, "lost workers could not be buried");
         }
-        // Ready again where the ledger answers and what is known to be good converts as usual.
+        // Ready again where ledger and buckets answer and what is known to be good converts as usual.
         let sick = self.worker.vitals.readiness.why_not().is_some();
-        if sick && self.worker.beat().await.is_ok() && self.worker.control_set().await == Control::Converted {
+        let answers = sick && self.worker.beat().await.is_ok() && self.worker.stores.look().await.is_ok();
+        if answers && self.worker.control_set().await == Control::Converted {
             tracing::info!("ready again");
-            self.worker.vitals.readiness.ready();
+            self.worker.take_work_again();
         }
     }
 

@@ -1,6 +1,6 @@
 //! The watch over what a worker depends on, and over itself: everything that health and metrics tell is noted here or where it happens.
 //!
-//! The ledger is asked by the heartbeat ([`super::house`]); the broker and the disk are asked here. Each has a question of its own at a time: a
+//! The ledger is asked by the heartbeat ([`super::house`]); the broker, the disk and the stores are asked here. Each has a question of its own at a time: a
 //! part that hangs keeps nobody else from being asked.
 
 use std::io::{self, Write};
@@ -11,10 +11,11 @@ use std::time::Duration;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::Service;
+use crate::health::Cause;
 use crate::sandbox::sys;
 use crate::vitals::Copied;
 
-/// How often broker and disk are asked.
+/// How often broker, disk and stores are asked.
 const ASK: Duration = Duration::from_secs(5);
 /// How often the ledger is asked how much waits in it.
 const COUNT: Duration = Duration::from_secs(10);
@@ -29,6 +30,7 @@ impl Service {
         tokio::join!(
             self.watch_broker(),
             self.watch_disk(),
+            self.watch_stores(),
             self.watch_ledger(),
             self.watch_itself()
         );
@@ -55,6 +57,24 @@ impl Service {
             };
             if let Ok(free) = vitals.disk.of(look).await {
                 vitals.gauges.staging_has_free(free);
+            }
+        }
+    }
+
+    /// Folders answer at once: reading them tells how they are. Where a bucket has failed twice, nothing is taken: what is converted could not be
+    /// put anywhere. [`Self::look_around`] takes up work again.
+    async fn watch_stores(&self) {
+        let (mut ask, vitals) = (every(ASK), &self.worker.vitals);
+        let mut failures = 0;
+        loop {
+            ask.tick().await;
+            match vitals.store.of(self.worker.stores.look()).await {
+                Ok(()) => failures = 0,
+                Err(_) if failures == 0 => failures = 1,
+                Err(error) if vitals.readiness.why_not().is_none() => {
+                    vitals.readiness.not_ready(Cause::Store, &error.to_string());
+                }
+                Err(_) => {}
             }
         }
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
+use tracing::Instrument;
 
 use super::aside::Why;
 use super::{Holder, Interrupted, Item, Kept, LADDER, NOT_READY, Service};
@@ -17,6 +18,7 @@ use crate::job::Body;
 use crate::ledger::{Arrival, KeptJob};
 use crate::pipeline::{Retry, Step};
 use crate::tenants::gate::{Comes, Gate};
+use crate::traces::{self, GoesOn};
 use crate::verdict::{Reason, Report, Status};
 
 /// How long a copy waits before it is looked at again; it is not looked at while the first one runs.
@@ -35,11 +37,17 @@ impl Worked {
 
 impl Service {
     /// Works on a job whose turn it is; returns the CPU time of its attempt, in milliseconds.
-    pub(super) async fn work_on(self: &Arc<Self>, mut item: Item) -> u64 {
+    pub(super) async fn work_on(self: &Arc<Self>, item: Item) -> u64 {
+        let span = item.span.clone();
+        self.work_on_held(item).instrument(span).await
+    }
+
+    async fn work_on_held(self: &Arc<Self>, mut item: Item) -> u64 {
         if let Holder::Broker(delivery) = &item.holder
             && !self.broker.holds(delivery)
         {
             // Its connection was lost: it is delivered again, here or elsewhere.
+            traces::goes_on(GoesOn::Broker);
             return 0;
         }
         match self.past_the_gate(&mut item).await {
@@ -59,6 +67,10 @@ impl Service {
     /// A job whose handling was interrupted comes again: from the broker, or from the ledger when its lease is over.
     pub(super) async fn comes_again(&self, item: &Item, interrupted: &Interrupted) {
         self.interrupted(interrupted);
+        traces::goes_on(match item.holder {
+            Holder::Broker(_) => GoesOn::Broker,
+            Holder::Ledger => GoesOn::Ledger,
+        });
         if let Holder::Broker(delivery) = &item.holder {
             // Not at once: what failed now would fail at once again.
             sleep(NOT_READY).await;
@@ -137,6 +149,7 @@ impl Service {
                     let (job, tries, delay_s) = (&item.job.job, item.tries, delay.as_secs());
                     tracing::warn!(job, %retry, tries, delay_s, "tried again later");
                     if self.put_off(item).await? == Moved::There {
+                        traces::goes_on(GoesOn::Ladder);
                         return Ok(Worked::WITHOUT_AN_ATTEMPT);
                     }
                     (*delay, item.tries + 1)
@@ -191,7 +204,9 @@ impl Service {
             message,
             tries,
         };
-        Ok(self.worker.ledger.park(&job, kept.digest.as_ref(), delay).await?)
+        traces::goes_on(GoesOn::Ledger);
+        let parked = self.worker.ledger.park(&job, kept.digest.as_ref(), delay);
+        Ok(parked.instrument(traces::step("ledger keep")).await?)
     }
 
     /// A job has ended.
@@ -204,7 +219,8 @@ impl Service {
         }
         let ended = match &item.holder {
             Holder::Broker(delivery) => {
-                let ended = match self.worker.ledger.end_unless_kept(&report).await? {
+                let end = self.worker.ledger.end_unless_kept(&report);
+                let ended = match end.instrument(traces::step("ledger end")).await? {
                     Some(first) => {
                         self.publish_patiently(first.clone(), &item.envelope, Some(delivery))
                             .await?;
@@ -268,6 +284,7 @@ impl Service {
         envelope: &Envelope,
         delivery: Option<&Delivery>,
     ) -> Result<(), BrokerError> {
+        traces::ended(&report);
         loop {
             let error = match self.publish(report.clone(), envelope).await {
                 Ok(()) => return Ok(()),
@@ -282,9 +299,15 @@ impl Service {
     }
 
     pub(super) async fn publish(&self, report: Report, envelope: &Envelope) -> Result<(), BrokerError> {
-        self.broker
-            .publish(&Event::of(report, envelope, clock::now()), envelope)
-            .await
+        let mut event = Event::of(report, envelope, clock::now());
+        let span = traces::publish(self.broker.system(), &event);
+        let envelope = traces::below(&span, envelope);
+        event.traceparent.clone_from(&envelope.traceparent);
+        let published = self.broker.publish(&event, &envelope).instrument(span.clone()).await;
+        if published.is_err() {
+            traces::failed(&span);
+        }
+        published
     }
 }
 

@@ -41,9 +41,14 @@ impl Family {
 
     /// One more of a word. A word of no such vocabulary is counted nowhere: a test holds vocabularies against their types.
     pub fn one(&self, word: &str) {
+        self.more(word, 1);
+    }
+
+    /// So many more of a word.
+    pub fn more(&self, word: &str, more: u64) {
         let index = self.words.iter().position(|known| *known == word);
         if let Some(count) = index.and_then(|index| self.counts.get(index)) {
-            count.one();
+            count.add(more);
         }
     }
 

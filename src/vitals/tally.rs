@@ -71,6 +71,10 @@ pub struct Tally {
     pub retries: Family,
     /// Conversions of what is known to be good, by result.
     pub controls: Family,
+    /// What became of notices.
+    pub notices: Family,
+    /// Spans that ended, by what became of them on the way to a collector.
+    pub spans: Family,
     /// Requests by what they asked for.
     requests: Vec<Counter>,
     /// Connections that were closed for newer ones.
@@ -97,6 +101,8 @@ impl Tally {
             lost: Counter::default(),
             retries: Family::of(&RETRIES),
             controls: Family::of(&["converted", "failed", "unclear"]),
+            notices: Family::of(&["sent", "counted", "failed"]),
+            spans: Family::of(&["sent", "failed", "dropped"]),
             requests: PATHS.iter().map(|_| Counter::default()).collect(),
             evicted: Counter::default(),
         }

@@ -111,3 +111,71 @@ fn wrong_digests_are_named() {
         assert!(stderr(&output).contains(digest));
     }
 }
+
+/// Enough for the control image, and not for a photo.
+const TIGHT: (&str, &str) = ("LAZARET_LIMITS_OUTPUT", "16KiB");
+
+/// A photo that was convicted under tighter limits than there are by now.
+fn convicted(world: &World) -> String {
+    let photo = fixture("valid/photos/hubble_progressive.jpg");
+    let mut convert = world.command(&["convert", "--json", &photo]);
+    convert.env(TIGHT.0, TIGHT.1);
+    let verdict = lines(&convert.output().unwrap()).remove(0);
+    assert_eq!(verdict["reason"], json!("output"), "{verdict}");
+    verdict["sha256"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_specimen_is_tried_again_and_nothing_else_changes() {
+    let world = World::new();
+    let digest = convicted(&world);
+    let before = world.dossier(&digest);
+    let well = world.run(&[
+        "quarantine",
+        "retest",
+        &digest[..8],
+        "--json",
+        "--who",
+        "ann",
+        "--why",
+        "new limits",
+    ]);
+    assert_eq!(well.status.code(), Some(0), "{}", stderr(&well));
+    let came = lines(&well).remove(0);
+    assert_eq!(
+        (&came["digest"], &came["outcome"], &came["exceeded"], &came["raised"]),
+        (&json!(digest), &json!("converted"), &json!(null), &json!(null))
+    );
+    assert!(came["usage"]["cpu_ms"].is_u64(), "{came}");
+    let after = world.dossier(&digest);
+    for same in ["strikes", "attempts", "senders"] {
+        assert_eq!(after[same], before[same], "{same}");
+    }
+    assert_eq!(after["entry"]["state"], json!("quarantined"));
+    let note = after["audit"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!((&note["who"], &note["action"]), (&json!("ann"), &json!("note")));
+    let why = note["why"].as_str().unwrap();
+    assert!(
+        why.starts_with("retest: converted") && why.ends_with("; new limits"),
+        "{why}"
+    );
+
+    // Still too much under the limits of then; and where nothing was kept, nothing is tried.
+    listed(&world);
+    let mut again = world.command(&["quarantine", "retest", ANY, &digest]);
+    again.env(TIGHT.0, TIGHT.1);
+    let output = again.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.starts_with(&format!("{digest}  tripped: output: ")), "{said}");
+    assert!(
+        stderr(&output).contains(&format!("{ANY}: the bytes of this upload were not kept")),
+        "{}",
+        stderr(&output)
+    );
+    let key = before["entry"]["specimen"].as_str().unwrap();
+    std::fs::remove_file(world.path("state/specimens").join(key)).unwrap();
+    let gone = world.run(&["quarantine", "retest", &digest]);
+    assert_eq!(gone.status.code(), Some(1));
+    assert!(stderr(&gone).contains("it may be on another host"), "{}", stderr(&gone));
+}

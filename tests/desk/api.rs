@@ -15,7 +15,7 @@ const DOCUMENT: &str = include_str!("../../docs/openapi.json");
 /// What is sent where text is expected.
 const ODD: &str = "\"><script>alert(1)</script>'; DROP TABLE entries; -- ../../etc/passwd";
 
-fn edit(desk: &Desk, statement: &str) {
+pub fn edit(desk: &Desk, statement: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -140,6 +140,48 @@ fn a_program_does_what_the_pages_do_and_is_answered_as_documented() {
         .status,
         409
     );
+    let listed = ci.post("/quarantine", &json!({ "digests": ["0".repeat(64)], "why": ODD }));
+    assert_eq!(
+        (listed.status, listed.json()["added"].clone()),
+        (200, json!(1)),
+        "{}",
+        listed.body
+    );
+    let exported: Value = serde_json::from_slice(&desk.quarantine(&["export", &digest]).stdout).unwrap();
+    let imported = ci.post("/quarantine/import", &json!({ "entries": [exported] }));
+    assert_eq!(
+        (imported.status, imported.json()["of"].clone()),
+        (200, json!(1)),
+        "{}",
+        imported.body
+    );
+    let retest = ci.post(&format!("{entry}/retest"), &json!({ "why": "once more" }));
+    assert_eq!(retest.status, 202, "{}", retest.body);
+    wait_for("the retest to end", || {
+        ci.get(&format!("{entry}/retest")).json()["state"] == json!("ended")
+    });
+    let copy = ci.download(&format!("{entry}/specimen"), "application/octet-stream");
+    assert!(
+        copy.body.starts_with("-----BEGIN LAZARET SPECIMEN-----\n"),
+        "{}",
+        copy.body
+    );
+    let exported = ci.download("/audit/export?who=token:ci&action=note", "application/jsonl");
+    assert_eq!(exported.body.lines().count(), 2, "{}", exported.body);
+    let erased = ci.post(&format!("{entry}/erase"), &json!({ "why": "no longer needed" }));
+    assert_eq!(
+        (erased.status, erased.json()["specimen"].clone()),
+        (200, Value::Null),
+        "{}",
+        erased.body
+    );
+    assert_eq!(ci.get(&format!("{entry}/specimen")).status, 404);
+    let many = ci.post("/decisions", &json!({ "decision": "note", "filter": {}, "why": ODD }));
+    assert_eq!(many.status, 202, "{}", many.body);
+    let at = format!("/decisions/{}", many.json()["number"]);
+    wait_for("all to be decided", || ci.get(&at).json()["state"] == json!("ended"));
+    assert_eq!(ci.get(&at).json()["done"], json!(2));
+
     let mut viewer = Program::new(&desk, "dashboard", "viewer");
     assert_eq!(viewer.get("/workers").status, 200);
     assert_eq!(viewer.post(tenant, &json!({ "decision": "hold" })).status, 403);
@@ -372,7 +414,10 @@ fn every_documented_route_is_there_and_wants_a_token() {
     let document: Value = serde_json::from_str(DOCUMENT).unwrap();
     let mut walked = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
-        let at = path.replace("{digest}", &"0".repeat(64)).replace("{tenant}", "acme");
+        let at = path
+            .replace("{digest}", &"0".repeat(64))
+            .replace("{tenant}", "acme")
+            .replace("{number}", "1");
         for method in item.as_object().unwrap().keys().filter(|key| *key != "parameters") {
             let open = item[method]["security"] == json!([]);
             let answer = nobody.send(&method.to_uppercase(), &at, "", "", None);
@@ -385,7 +430,7 @@ fn every_documented_route_is_there_and_wants_a_token() {
             (405, "method-not-allowed")
         );
     }
-    assert_eq!(walked, 13);
+    assert_eq!(walked, 22);
 }
 
 #[test]
@@ -418,7 +463,13 @@ fn odd_paths_filters_and_bodies_have_proper_answers() {
         (format!("/quarantine/{long}"), 404),
         (format!("/quarantine/{}", &digest[..12]), 404),
         (format!("/quarantine/{}", "0".repeat(64)), 404),
-        (format!("/quarantine/{digest}/specimen"), 404),
+        (format!("/quarantine/{digest}/specimens"), 404),
+        (format!("/quarantine/{digest}/specimen?raw=1"), 400),
+        (format!("/decisions/{long}"), 404),
+        ("/decisions/-1".to_owned(), 404),
+        ("/decisions/%3Cscript%3E".to_owned(), 404),
+        (format!("/audit/export?who={long}"), 400),
+        (format!("/audit/export?of={odd}"), 400),
         (format!("/digests/{long}"), 400),
         ("/digests/%25%25%25%25".to_owned(), 400),
         (format!("/digests/{}?limit=7", &digest[..12]), 400),
@@ -582,6 +633,9 @@ fn a_viewers_token_looks_and_does_not_decide() {
             json!({ "decision": "release", "seen": seen }),
         ),
         (format!("/quarantine/{digest}/notes"), json!({ "why": "let me" })),
+        (format!("/quarantine/{digest}/retest"), json!({})),
+        (format!("/quarantine/{digest}/erase"), json!({})),
+        ("/decisions".to_owned(), json!({ "decision": "release", "filter": {} })),
         ("/tenants/acme/decisions".to_owned(), json!({ "decision": "hold" })),
         ("/tenants/acme/purge".to_owned(), json!({})),
     ] {
@@ -592,6 +646,8 @@ fn a_viewers_token_looks_and_does_not_decide() {
             "{path}"
         );
     }
+    let copy = viewer.get(&format!("/quarantine/{digest}/specimen"));
+    assert_eq!((copy.status, Program::refused(&copy).as_str()), (403, "not-allowed"));
     assert_eq!(viewer.get("/tenants/acme/purge").status, 200);
     assert_eq!(desk.dossier(&digest)["entry"]["state"], json!("quarantined"));
 }

@@ -23,15 +23,19 @@ pub struct Browser {
 
 impl Desk {
     pub fn new() -> Self {
-        let world = World::new();
+        Self::with(World::new(), "", &[])
+    }
+
+    /// One whose configuration says more, in an environment.
+    pub fn with(world: World, more: &str, environment: &[(&str, &str)]) -> Self {
         let asked = Asked::free();
         let base = "broker = \"spool:./spool\"\nledger = \"sqlite:./state/ledger.sqlite\"\n";
         let desk = "[desk]\naccounts = \"./accounts.toml\"\n";
-        world.write("lazaret.toml", format!("{base}admin = \"{}\"\n{desk}", asked.0));
+        world.write("lazaret.toml", format!("{base}admin = \"{}\"\n{desk}{more}", asked.0));
         for (name, role) in [("olga", "operator"), ("vera", "viewer")] {
             add(&world, name, role, PASSWORD);
         }
-        let _service = world.serve_as_configured(&[]);
+        let _service = world.serve_as_configured(environment);
         wait_for("work to be taken", || asked.get("/readyz").status == 200);
         Self { world, asked, _service }
     }

@@ -3,13 +3,17 @@
 use serde_json::json;
 
 use super::browser::*;
+use super::s3::{ACCOUNT, BUCKET, S3};
 use super::world::*;
 
 const BOMB: &str = "hostile/cpu/tiff_wide_tiles.tiff";
 
 /// A desk with one entry, and its digest.
 pub fn with_an_entry() -> (Desk, String) {
-    let desk = Desk::new();
+    with_an_entry_on(Desk::new())
+}
+
+fn with_an_entry_on(desk: Desk) -> (Desk, String) {
     assert_eq!(desk.world.submit(&["--wait", &fixture(BOMB)]).status.code(), Some(1));
     let entries = list(&desk);
     assert_eq!(entries[0]["state"], json!("quarantined"));
@@ -350,6 +354,41 @@ fn what_files_and_tenants_brought_is_text() {
     assert_eq!(list(&desk).len(), 2, "{digest} is still there");
 }
 
+/// In a bucket of their own: its credentials are the worker's, and nobody else needs them.
+#[test]
+fn bytes_in_a_bucket_are_taken_tried_again_and_deleted() {
+    let world = World::new();
+    let s3 = S3::start(&world.path("s3"));
+    let specimens = format!("[stores]\nspecimens = {}\n", s3.store("specimens"));
+    let (desk, digest) = with_an_entry_on(Desk::with(world, &specimens, &ACCOUNT));
+    let path = format!("/quarantine/{digest}/specimen");
+    let mut olga = desk.as_user("olga");
+    let bytes = unwrapped(&desk, &olga.get(&path).body);
+    assert!(bytes == std::fs::read(fixture(BOMB)).unwrap(), "the bytes come back");
+
+    let page = olga.get(&format!("/quarantine/{digest}")).body;
+    assert_eq!(decide(&mut olga, &page, &digest, "retest", "").status, 303);
+    wait_for("the retest", || {
+        olga.get(&format!("/quarantine/{digest}"))
+            .body
+            .contains("retest: tripped")
+    });
+    let page = olga.get(&format!("/quarantine/{digest}")).body;
+    assert_eq!(decide(&mut olga, &page, &digest, "erase", "a court order").status, 303);
+    assert_eq!(olga.get(&path).status, 404);
+    let kept = desk.world.path("s3").join(BUCKET).join("specimens").join(&digest[..2]);
+    let left = std::fs::read_dir(kept).map_or(0, Iterator::count);
+    assert_eq!(left, 0, "nothing of it is in the bucket");
+}
+
+/// The bytes in a copy, as an operator would unwrap them.
+fn unwrapped(desk: &Desk, copy: &str) -> Vec<u8> {
+    std::fs::write(desk.world.path("copy.txt"), copy).unwrap();
+    let unwrap = format!("sed '/^-/d' {} | base64 -d", desk.world.path("copy.txt").display());
+    let output = std::process::Command::new("sh").args(["-c", &unwrap]).output().unwrap();
+    output.stdout
+}
+
 #[test]
 fn bytes_are_taken_wrapped_and_deleted_by_operators_alone() {
     let (desk, digest) = with_an_entry();
@@ -366,13 +405,8 @@ fn bytes_are_taken_wrapped_and_deleted_by_operators_alone() {
     ] {
         assert!(copy.head.contains(header), "{header}: {}", copy.head);
     }
-    std::fs::write(desk.world.path("copy.txt"), &copy.body).unwrap();
-    let unwrap = format!("sed '/^-/d' {} | base64 -d", desk.world.path("copy.txt").display());
-    let output = std::process::Command::new("sh").args(["-c", &unwrap]).output().unwrap();
-    assert!(
-        output.stdout == std::fs::read(fixture(BOMB)).unwrap(),
-        "the bytes come back"
-    );
+    let bytes = unwrapped(&desk, &copy.body);
+    assert!(bytes == std::fs::read(fixture(BOMB)).unwrap(), "the bytes come back");
 
     let page = olga.get(&format!("/quarantine/{digest}")).body;
     assert!(page.contains("Delete the bytes"), "{page}");
@@ -438,4 +472,47 @@ fn a_retest_is_a_note_and_changes_nothing() {
     );
     let nobody = "0".repeat(64);
     assert_eq!(decide(&mut olga, &page, &nobody, "retest", "").status, 404);
+}
+
+#[test]
+fn refusals_are_told_by_time_and_tenant() {
+    let (desk, digest) = with_an_entry();
+    let mut olga = desk.as_user("olga");
+    let path = format!("/quarantine/{digest}");
+    let before = olga.get(&path).body;
+    assert!(
+        before.contains("It was refused by its digest 0 times") && before.contains("<h3>By hour</h3><p>None.</p>"),
+        "{before}"
+    );
+    for _ in 0..2 {
+        let again = desk.world.submit(&["--wait", "--tenant", "globex", &fixture(BOMB)]);
+        assert_eq!(again.status.code(), Some(1));
+    }
+    let page = olga.get(&path).body;
+    for part in [
+        "It was refused by its digest 2 times",
+        "<strong>refusals</strong>: 2 in all",
+        "<bdi>globex</bdi></td><td>0</td><td>2</td>",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert_eq!(
+        page.matches("<strong>refusals</strong>: 2 in all").count(),
+        2,
+        "by hour and by day"
+    );
+    let mut ci = super::program::Program::new(&desk, "ci", "viewer");
+    let refusals = ci.get(&path).json()["refusals"].clone();
+    let counted = |steps: &str| {
+        let steps = refusals[steps].as_array().unwrap().iter();
+        steps.map(|step| step["times"].as_u64().unwrap()).sum::<u64>()
+    };
+    assert_eq!((counted("hours"), counted("days")), (2, 2));
+    let globex = refusals["tenants"].as_array().unwrap().iter();
+    let globex: Vec<_> = globex.filter(|sent| sent["tenant"] == "globex").collect();
+    assert_eq!((&globex[0]["attempts"], &globex[0]["refusals"]), (&json!(0), &json!(2)));
+    assert_eq!(refusals, desk.dossier(&digest)["refusals"]);
+    super::program::check_only(&desk, &ci.answers);
+    let shown = String::from_utf8(desk.quarantine(&["show", &digest]).stdout).unwrap();
+    assert!(shown.contains("globex, attempts: 0, refusals: 2"), "{shown}");
 }

@@ -301,11 +301,17 @@ pub async fn expired_leases_are_buried(world: &dyn World) {
     later.heartbeat(&worker("w2")).await.unwrap();
     let known_to_live = [worker("w1"), worker("w3")];
     assert_eq!(later.bury_expired(&known_to_live).await.unwrap(), []);
-    let lost = later.bury_expired(&[]).await.unwrap();
+    assert!(later.is_signed_on(&worker("w1")).await.unwrap());
+    let burials = later.bury_expired(&[]).await.unwrap();
+    let mut buried: Vec<_> = burials.iter().map(|burial| burial.worker.0.as_str()).collect();
+    buried.sort_unstable();
+    assert_eq!(buried, ["w1", "w3"], "the idle one, too");
+    let lost: Vec<_> = burials.iter().flat_map(|burial| &burial.lost).collect();
     assert_eq!(
         (lost.len(), lost[0].attempt, lost[0].digest),
         (1, attempt.id, digest("a"))
     );
+    assert!(!later.is_signed_on(&worker("w1")).await.unwrap());
     later.heartbeat(&worker("w2")).await.unwrap();
     assert!(later.heartbeat(&worker("w1")).await.is_err());
     assert_eq!(later.bury_expired(&[]).await.unwrap(), []);
@@ -347,7 +353,10 @@ pub async fn a_trip_in_the_encoder_closes_its_recipe_only(world: &dyn World) {
     let _ = trip_in(ledger, &claim("x"), Phase::Encode, tripped(Reason::Cpu)).await;
     assert_eq!(entry(ledger, "x").await.unwrap().scope, Scope::Recipe);
     assert!(matches!(ledger.claim(&claim("x")).await.unwrap(), Claimed::Listed(_)));
-    assert_eq!(ledger.refused(&digest("x"), &recipe("large")).await.unwrap(), None);
+    assert_eq!(
+        ledger.refused(&digest("x"), &recipe("large"), "acme").await.unwrap(),
+        None
+    );
     let other = Claim {
         recipe: recipe("large"),
         ..claim("x")

@@ -79,6 +79,7 @@ pub fn rendition() -> Stored {
         sha256: Digest::of(b"rendition"),
         quality: Some(80),
         frames: 1,
+        url: None,
     }
 }
 
@@ -193,14 +194,20 @@ pub async fn a_refusal_before_the_fetch_is_counted(world: &dyn World) {
     let ledger = world.ledger();
     convict(ledger, "bomb").await;
     let refused = ledger
-        .refused(&digest("bomb"), &recipe("thumb"))
+        .refused(&digest("bomb"), &recipe("thumb"), "acme")
         .await
         .unwrap()
         .unwrap();
     assert_eq!((refused.repeats, refused.strikes), (1, 1));
-    assert_eq!(ledger.refused(&digest("cat"), &recipe("thumb")).await.unwrap(), None);
+    assert_eq!(
+        ledger.refused(&digest("cat"), &recipe("thumb"), "acme").await.unwrap(),
+        None
+    );
     let later = world.later(DAY * 40);
-    assert_eq!(later.refused(&digest("bomb"), &recipe("thumb")).await.unwrap(), None);
+    assert_eq!(
+        later.refused(&digest("bomb"), &recipe("thumb"), "acme").await.unwrap(),
+        None
+    );
 }
 
 pub async fn only_a_worker_that_signed_on_may_run(world: &dyn World) {

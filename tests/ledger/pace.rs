@@ -104,7 +104,7 @@ async fn small_writes(ledger: &'static dyn Ledger, callers: usize) {
     measure("refused, in steps", callers, move |job| async move {
         let job = format!("refused {job}");
         let _ = ledger.arrival(&job).await.unwrap();
-        let listed = ledger.refused(&digest("bomb"), &recipe("thumb")).await.unwrap();
+        let listed = ledger.refused(&digest("bomb"), &recipe("thumb"), "acme").await.unwrap();
         assert!(listed.is_some());
         ledger.end(&report(&job)).await.unwrap();
     })

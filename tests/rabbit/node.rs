@@ -66,6 +66,11 @@ impl Node {
 
     /// A node of one's own, for tests that stop it. Takes seconds.
     pub fn start() -> Self {
+        Self::start_at("127.0.0.1")
+    }
+
+    /// The same, where hosts with addresses of their own reach it.
+    pub fn start_at(address: &str) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("lazaret-rabbit-")
             .tempdir()
@@ -76,7 +81,7 @@ impl Node {
         write(
             &folder,
             "rabbitmq.conf",
-            &configuration(&folder, [amqp, amqps, management, management_tls]),
+            &configuration(&folder, address, [amqp, amqps, management, management_tls]),
         );
         write(&folder, "plugins", "[rabbitmq_management].\n");
         write(&folder, "environment", "");
@@ -277,12 +282,13 @@ fn as_node(command: &mut Command, folder: &Path, epmd: u16) {
         .env("RABBITMQ_NODENAME", format!("lazaret{epmd}@localhost"));
 }
 
-fn configuration(folder: &Path, [amqp, amqps, management, management_tls]: [u16; 4]) -> String {
+fn configuration(folder: &Path, address: &str, ports: [u16; 4]) -> String {
+    let [amqp, amqps, management, management_tls] = ports;
     let folder = folder.display();
     let mut text = format!(
-        "listeners.tcp.1 = 127.0.0.1:{amqp}\n\
+        "listeners.tcp.1 = {address}:{amqp}\n\
          listeners.ssl.1 = 127.0.0.1:{amqps}\n\
-         management.tcp.ip = 127.0.0.1\n\
+         management.tcp.ip = {address}\n\
          management.tcp.port = {management}\n\
          management.ssl.ip = 127.0.0.1\n\
          management.ssl.port = {management_tls}\n\

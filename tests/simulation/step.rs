@@ -198,7 +198,9 @@ impl<L: Ledger> Fleet<L> {
             if left.redeliveries > 0 && held.holder == Holder::Broker {
                 steps.push(Step::Redeliver { worker, hand });
             }
-            if left.unheard > 0 && held.at == At::Claim && self.would_run(world, process, held) {
+            // It is claimed where there is a seat, and only then can the answer be lost.
+            let claims = self.would_run(world, process, held) && self.may_claim(world, process, held);
+            if left.unheard > 0 && held.at == At::Claim && claims {
                 let when = [false, true];
                 steps.extend(when.map(|committed| Step::Unheard {
                     worker,

@@ -232,9 +232,10 @@ impl Ledger for Twin<'_> {
         // Those that are gone are buried in a step of their own.
         let others = self.names.iter().filter(|(name, _)| **name != worker);
         let others: Vec<WorkerId> = others.map(|(_, id)| id.clone()).collect();
-        let lost = self.wait(self.real().bury_expired(&others)).unwrap();
+        let burials = self.wait(self.real().bury_expired(&others)).unwrap();
+        let lost = burials.iter().map(|burial| burial.lost.len()).sum();
         let runs = self.model.runs.iter().filter(|run| run.worker == worker).count();
-        self.same("bury by lease", runs, lost.len());
+        self.same("bury by lease", runs, lost);
         self.model.bury(world, worker);
         self.entries_are_the_same();
     }

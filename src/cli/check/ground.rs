@@ -4,20 +4,25 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use super::super::Failure;
 use super::super::place::is_source;
 use crate::broker::pem::Pem;
 use crate::broker::spool;
-use crate::config::{Address, BrokerAddress, Config, ConfigError};
+use crate::config::{BrokerAddress, Config, ConfigError};
 use crate::job::STAGING;
+use crate::notices::Post;
+use crate::store::Store;
+use crate::traces::Traces;
 
-/// Looks at every store, the spool or the certificates for RabbitMQ, and the folders of the ledger and its flights.
+/// Looks at every store, the spool or the certificates for RabbitMQ, the folders of the ledger and its flights, the secret of notices, and what a
+/// collector of traces takes.
 ///
 /// # Errors
 /// Names the key and the path.
 pub(super) fn look(config: &Config) -> Result<(), ConfigError> {
     for (name, address) in &config.stores {
         let key = format!("stores.{name}");
-        let folder = address.path();
+        let Some(folder) = address.folder() else { continue };
         if is_source(name) {
             wrong(&key, folder, readable(folder))?;
         } else {
@@ -37,8 +42,26 @@ pub(super) fn look(config: &Config) -> Result<(), ConfigError> {
         let beside = file.parent().unwrap_or(Path::new("/"));
         wrong("ledger", beside, writable(beside))?;
     }
-    let flights = config.flights();
-    wrong("worker.flights", &flights, writable(&flights))
+    // Nothing is sent.
+    drop(Post::new(&config.notices)?);
+    let (flights, staging) = (config.flights(), config.staging());
+    wrong("worker.flights", &flights, writable(&flights))?;
+    wrong("worker.staging", &staging, writable(&staging))?;
+    Traces::look(&config.traces)
+}
+
+/// Asks every bucket for what is not there; nothing is written.
+///
+/// # Errors
+/// Names the key, the bucket, and what it says.
+pub(super) async fn look_at_buckets(config: &Config) -> Result<(), Failure> {
+    for (name, address) in &config.stores {
+        let Some(bucket) = address.bucket() else { continue };
+        let store = Store::bucket(name, bucket, &config.buckets.terms()).map_err(Failure::other)?;
+        let looked = store.look().await;
+        looked.map_err(|error| Failure::Other(format!("stores.{name}: {error}")))?;
+    }
+    Ok(())
 }
 
 fn wrong(key: &str, path: &Path, result: Result<(), String>) -> Result<(), ConfigError> {

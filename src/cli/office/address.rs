@@ -1,9 +1,9 @@
 //! Where a server is: HTTPS anywhere, HTTP on this host alone, because a token goes along. `[pure]`
 #![forbid(unsafe_code)]
 
-use url::{Host, Url};
+use url::Url;
 
-use crate::config::Tls;
+use crate::config::{Tls, is_loopback};
 
 /// How to write one.
 const HINT: &str = "write https://HOST, or http://127.0.0.1:8017 on the worker's own host";
@@ -56,15 +56,6 @@ impl ServerAddress {
     /// Whether it is spoken to over TLS.
     pub(super) fn tls(&self) -> Tls {
         self.tls
-    }
-}
-
-/// An address, and no name: what a name leads to is for others to say.
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(Host::Domain(_)) | None => false,
     }
 }
 

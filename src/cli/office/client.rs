@@ -11,6 +11,7 @@ use chrono::DateTime;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::sleep;
 use url::form_urlencoded::Serializer;
 
 use super::Tenants;
@@ -19,13 +20,22 @@ use super::link::{Conflict, Link, Refused};
 use super::token::Token;
 use crate::cli::{Failure, show};
 use crate::clock;
+use crate::desk::{Retest, RetestStanding};
 use crate::digest::Digest;
-use crate::ledger::{Dossier, Entry, Filter, LedgerError, TenantAction, TenantAuditRecord, TenantSummary};
+use crate::ledger::{
+    BYTES_AT_ONCE, DIGESTS_AT_ONCE, Dossier, ENTRIES_AT_ONCE, Entry, Exported, Filter, LedgerError, TenantAction,
+    TenantAuditRecord, TenantSummary,
+};
+use crate::pipeline::Retested;
 use crate::quarantine::{Action, State};
 use crate::tenants::Standing;
 
 /// Most pages of a list: half a million entries. A server that always has another one comes to an end, too.
 const PAGES: u32 = 10_000;
+/// How long somebody waits before looking again whether a retest has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// How often: ten minutes, longer than any attempt under raised limits.
+const LOOKS: u32 = 1200;
 
 /// Who is asked.
 pub(in crate::cli) struct Client(Link);
@@ -35,6 +45,16 @@ pub(in crate::cli) struct Client(Link);
 struct Page {
     entries: Vec<Value>,
     next: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Added {
+    added: u64,
+}
+
+#[derive(Deserialize)]
+struct Imported {
+    imported: u64,
 }
 
 #[derive(Deserialize)]
@@ -148,6 +168,67 @@ impl Client {
             Err(Refused::NotFound(_)) => Err(Failure::other(LedgerError::NoEntry(digest.to_string()))),
             Err(Refused::TooLate(conflict, now)) => Err(too_late(conflict, &now, action)),
             Err(refused) => Err(refused.into()),
+        }
+    }
+
+    /// Tries the bytes of an entry again, in the worker that is asked, and waits for what comes of it.
+    pub(in crate::cli) async fn retest(&self, digest: &Digest, why: &str) -> Result<Retested, Failure> {
+        let path = format!("{}/retest", path_of(digest));
+        let mut last: Retest = self.0.read(self.0.post(&path, &json!({ "why": why })).await?)?;
+        for _ in 0..LOOKS {
+            match (last.state, last.result, last.problem) {
+                (RetestStanding::Ended, Some(result), _) => return Ok(result),
+                (RetestStanding::Running, ..) => {}
+                (_, _, problem) => {
+                    let problem = show::harmless(&problem.unwrap_or_default(), 200);
+                    return Err(Failure::Other(format!("{digest}: {problem}")));
+                }
+            }
+            sleep(LOOK_AGAIN).await;
+            last = match self.0.get(&path).await {
+                Ok(found) => self.0.read(found)?,
+                Err(Refused::NotFound(_)) => return Err(self.noted(digest, "another worker answers now")),
+                Err(refused) => return Err(refused.into()),
+            };
+        }
+        Err(self.noted(digest, "it has not ended yet"))
+    }
+
+    /// Where to look for what comes of a retest that nobody waits for any more.
+    fn noted(&self, digest: &Digest, why: &str) -> Failure {
+        self.0.failure(format!(
+            "{why}; what comes of the retest of {digest} is a note in its audit trail: `lazaret quarantine show`"
+        ))
+    }
+
+    /// Puts digests on the list: all or none.
+    pub(super) async fn add(&self, digests: &[Digest], why: &str) -> Result<u64, Failure> {
+        self.fits("digests", digests.len(), DIGESTS_AT_ONCE)?;
+        let listing = json!({ "digests": digests, "why": why });
+        let added: Added = self.0.read(self.0.post("/quarantine", &listing).await?)?;
+        Ok(added.added)
+    }
+
+    /// Takes over entries with their strikes: all or none.
+    pub(super) async fn import(&self, entries: &[Exported], why: &str) -> Result<u64, Failure> {
+        if entries.is_empty() {
+            return Ok(0);
+        }
+        self.fits("entries", entries.len(), ENTRIES_AT_ONCE)?;
+        let import = json!({ "entries": entries, "why": why });
+        self.fits("bytes of JSON", import.to_string().len(), BYTES_AT_ONCE)?;
+        let imported: Imported = self.0.read(self.0.post("/quarantine/import", &import).await?)?;
+        Ok(imported.imported)
+    }
+
+    /// All or none is a promise that a server keeps for so much at once.
+    fn fits(&self, what: &str, count: usize, most: usize) -> Result<(), Failure> {
+        match count > most {
+            true => Err(self.0.failure(format!(
+                "takes at most {most} {what} at once, and these are {count}: send them in parts, or run this where the ledger is, with --config FILE; \
+                 nothing was sent"
+            ))),
+            false => Ok(()),
         }
     }
 

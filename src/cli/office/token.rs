@@ -3,20 +3,16 @@
 //! In: `LAZARET_TOKEN`, or a file. Out: the header that carries it. No error and no `Debug` shows any of it.
 #![forbid(unsafe_code)]
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use ureq::http::HeaderValue;
 
 use crate::cli::Failure;
 use crate::desk::TOKEN;
+use crate::owned;
 
 /// Where it is where no file is named.
 const VARIABLE: &str = "LAZARET_TOKEN";
-/// Most bytes of a file that are read.
-const FILE: u64 = 4096;
 /// Longest token: what a desk reads.
 const LONGEST: usize = 100;
 
@@ -28,7 +24,7 @@ impl Token {
     pub(super) fn find(file: Option<&Path>) -> Result<Self, Failure> {
         if let Some(path) = file {
             let wrong = |problem: String| Failure::Other(format!("--token-file: {}: {problem}", path.display()));
-            let text = read(path).map_err(wrong)?;
+            let text = owned::read(path).map_err(wrong)?;
             return Self::of(&text).ok_or_else(|| wrong(none()));
         }
         match std::env::var_os(VARIABLE).filter(|value| !value.is_empty()) {
@@ -63,19 +59,6 @@ impl Token {
 
 fn none() -> String {
     format!("holds no token: that is one line which begins with {TOKEN}")
-}
-
-/// A file that is its owner's alone, as that of the accounts.
-fn read(path: &Path) -> Result<String, String> {
-    let said = |error: io::Error| error.to_string();
-    let file = File::open(path).map_err(said)?;
-    if file.metadata().map_err(said)?.permissions().mode() & 0o077 != 0 {
-        return Err("others than its owner may read it; chmod 600".to_owned());
-    }
-    let mut bytes = Vec::new();
-    file.take(FILE).read_to_end(&mut bytes).map_err(said)?;
-    // What is no text is no token either.
-    Ok(String::from_utf8(bytes).unwrap_or_default())
 }
 
 #[cfg(test)]

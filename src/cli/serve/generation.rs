@@ -1,6 +1,7 @@
 //! One configuration at work: a worker, its broker, its service.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 
@@ -11,10 +12,14 @@ use crate::admission::Budget;
 use crate::broker::Broker;
 use crate::config::{Config, Exposure};
 use crate::desk::{Accounts, Proxied};
+use crate::notices::Notices;
 use crate::notify::Supervisor;
 use crate::pipeline::{Sources, Worker};
 use crate::service::{Parts, Service};
 use crate::vitals::Vitals;
+
+/// How long notices may take when the process ends. The worker has signed off by then: whoever kills it meanwhile loses notices and nothing else.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 pub(super) struct Generation {
     pub(super) config: Config,
@@ -56,7 +61,8 @@ impl Generation {
         let stores = sources.keys().cloned().collect();
         let sandbox = sandbox(&config, budget)?;
         prove(&sandbox, "not consuming").await?;
-        let worker = sign_on(&config, Sources::Stores(sources), sandbox, vitals).await?;
+        let notices = Notices::open(&config.notices, &vitals.tally)?;
+        let worker = sign_on(&config, Sources::Stores(sources), sandbox, vitals, notices).await?;
         let broker = broker::join(&config, &worker.id)?;
         let service = Service::new(Parts {
             worker: Arc::clone(&worker),
@@ -66,6 +72,7 @@ impl Generation {
             slots: config.slots(),
             window: usize::from(config.amqp.window(config.slots())),
             fairness: config.fairness,
+            retention: config.renditions.clone(),
             limits: Box::new({
                 let config = config.clone();
                 move |tenant| config.limits_of(tenant)
@@ -103,12 +110,23 @@ impl Generation {
         self.worker.sandbox.budget.clone()
     }
 
+    /// Another one has taken over: what is still to be told is told in its own time.
+    pub(super) fn retire(&self) {
+        self.worker.notices.close();
+    }
+
+    /// The process ends: what is still to be told gets one try, and little time.
+    pub(super) async fn farewell(&self) {
+        self.worker.notices.farewell(FAREWELL).await;
+    }
+
     /// Ends one that has taken nothing.
     pub(super) async fn give_up(&self) {
         self.broker.close().await;
         if let Err(error) = self.worker.sign_off().await {
             tracing::warn!(%error, "not signed off; the lease will run out");
         }
+        self.retire();
     }
 }
 

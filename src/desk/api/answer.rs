@@ -83,6 +83,15 @@ pub(super) fn json(value: &impl Serialize) -> Response {
     written(StatusCode::OK, value)
 }
 
+/// An answer that is not there yet, and where it will be, below `/api/v1`.
+pub(super) fn later(value: &impl Serialize, at: &str) -> Response {
+    let mut response = written(StatusCode::ACCEPTED, value);
+    if let Ok(at) = HeaderValue::try_from(format!("/api/v1{at}")) {
+        response.headers_mut().insert(header::LOCATION, at);
+    }
+    response
+}
+
 fn told<T: Serialize>(refusal: &Refusal, now: Option<T>) -> Response {
     let error = Sentence {
         code: refusal.code.word(),

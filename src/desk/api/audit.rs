@@ -1,4 +1,4 @@
-//! The audit trails and the workers over the API.
+//! The audit trails, their export, and the workers over the API.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::answer::{Problem, json};
 use super::bearer::{Caller, NoQuery};
 use crate::desk::Desk;
-use crate::desk::audit::{behind, listing};
+use crate::desk::audit::{behind, exported, listing};
 use crate::desk::refusal::Refusal;
 use crate::ledger::{TrailRecord, WorkerRecord};
 
@@ -38,6 +38,16 @@ pub(super) async fn list(
         records: page.records,
         next: page.next.map(behind),
     }))
+}
+
+/// The same records and those behind them, one JSON object to a line.
+pub(super) async fn export(
+    State(desk): State<Arc<Desk>>,
+    _: Caller,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let listing = listing(&query.unwrap_or_default()).map_err(Refusal::bad)?;
+    Ok(exported(&desk, listing, "/api/v1/audit/export").await?)
 }
 
 pub(super) async fn workers(State(desk): State<Arc<Desk>>, _: Caller, _: NoQuery) -> Result<Response, Problem> {

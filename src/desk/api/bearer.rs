@@ -28,7 +28,7 @@ const PATH: usize = 200;
 pub(super) struct Caller {
     /// `token:` and its name, as no account can be called.
     pub(super) who: String,
-    role: Role,
+    pub(super) role: Role,
 }
 
 impl Caller {

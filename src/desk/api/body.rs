@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
@@ -16,19 +16,19 @@ use crate::desk::refusal::{Code, Refusal};
 /// Longest text of what is wrong with a body, in characters.
 const WRONG: usize = 300;
 
-/// What a body says.
-pub(super) struct Body<T>(pub(super) T);
+/// What a body of at most so many bytes says.
+pub(super) struct Body<T, const MOST: usize = BODY>(pub(super) T);
 
-impl<T: DeserializeOwned> FromRequest<Arc<Desk>> for Body<T> {
+impl<T: DeserializeOwned, const MOST: usize> FromRequest<Arc<Desk>> for Body<T, MOST> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, desk: &Arc<Desk>) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _: &Arc<Desk>) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
             let words = "Send JSON, and say so: `Content-Type: application/json`.";
             return Err(Refusal::new(Code::NotJson, words).into());
         }
-        let bytes = Bytes::from_request(request, desk).await.map_err(|_| {
-            let words = format!("The body has more than {BODY} bytes, or ended early.");
+        let bytes = to_bytes(request.into_body(), MOST).await.map_err(|_| {
+            let words = format!("The body has more than {MOST} bytes, or ended early.");
             Refusal::new(Code::TooLong, words)
         })?;
         Ok(Self(read(&bytes)?))

@@ -1,4 +1,4 @@
-//! The quarantine over the API: list, one entry, decisions, notes, digests from their first digits.
+//! The quarantine over the API: list, one entry, decisions, notes, its bytes and their retest, digests from their first digits.
 
 use std::sync::Arc;
 
@@ -6,13 +6,15 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
-use super::answer::{Problem, json};
+use super::answer::{Problem, json, later};
 use super::bearer::{Caller, NoQuery};
 use super::body::{Body, Named};
 use crate::desk::Desk;
 use crate::desk::held::{Decided, act, dossier, known, mark, seen};
 use crate::desk::quarantine::{behind, listing};
 use crate::desk::refusal::{Code, Refusal};
+use crate::desk::retest::begin;
+use crate::desk::specimen::{copy, erased};
 use crate::digest::Digest;
 use crate::ledger::{Dossier, Entry, Seen};
 use crate::quarantine::Action;
@@ -66,6 +68,14 @@ enum Decision {
     Raise,
     Confirm,
     Allow,
+}
+
+/// Why something is done.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reason {
+    #[serde(default)]
+    why: String,
 }
 
 /// What is said about an entry.
@@ -144,6 +154,56 @@ pub(super) async fn note(
         // A note can always be made.
         Decided::TooLate(..) => Err(Refusal::new(Code::Failed, "The note was not made. Send it again.").into()),
     }
+}
+
+/// Tries the bytes of an entry again, in this worker. It takes as long as it takes: where to look for what came of it is the answer.
+pub(super) async fn retest(
+    State(desk): State<Arc<Desk>>,
+    caller: Caller,
+    _: NoQuery,
+    Named(digest): Named,
+    Body(reason): Body<Reason>,
+) -> Result<Response, Problem> {
+    let operator = caller.decides(&reason.why)?;
+    let begun = begin(&desk, &known(&digest)?, operator).await?;
+    Ok(later(&begun, &format!("/quarantine/{}/retest", begun.digest)))
+}
+
+/// A copy of the bytes, as text.
+pub(super) async fn specimen(
+    State(desk): State<Arc<Desk>>,
+    caller: Caller,
+    _: NoQuery,
+    Named(digest): Named,
+) -> Result<Response, Problem> {
+    Ok(copy(&desk, &caller.who, caller.role, &digest).await?)
+}
+
+/// Deletes the bytes. What was seen of them stays.
+pub(super) async fn erase(
+    State(desk): State<Arc<Desk>>,
+    caller: Caller,
+    _: NoQuery,
+    Named(digest): Named,
+    Body(reason): Body<Reason>,
+) -> Result<Response, Problem> {
+    let operator = caller.decides(&reason.why)?;
+    let after = erased(&desk, &known(&digest)?, &operator).await?;
+    Ok(json(&Listed::of(&after)))
+}
+
+/// The last retest of an entry in this worker.
+pub(super) async fn retested(
+    State(desk): State<Arc<Desk>>,
+    _: Caller,
+    _: NoQuery,
+    Named(digest): Named,
+) -> Result<Response, Problem> {
+    let last = desk.retests.of(&known(&digest)?).ok_or_else(|| {
+        let words = "This worker remembers no retest of it. What came of one is a note in the entry's audit trail.";
+        Refusal::new(Code::NotFound, words)
+    })?;
+    Ok(json(&last))
 }
 
 impl Decision {

@@ -1,5 +1,6 @@
 //! Whether a digest may run: entry first, then what is remembered, then what is running, then the rule for running alone.
 
+use super::refusals::{self, Tally};
 use super::rows::{self, Memory, gate_word};
 use super::{entries, workers};
 use crate::blame::REFUSAL_MEMORY;
@@ -41,7 +42,10 @@ pub(super) async fn claim(session: &mut Session, claim: &Claim) -> Result<Claime
     }
     let decision = decide(session, claim, entry.as_ref()).await?;
     match (decision, entry) {
-        (Decision::Closed, Some(entry)) => Ok(Claimed::Listed(Box::new(count_repeat(session, entry).await?))),
+        (Decision::Closed, Some(entry)) => {
+            let entry = count_repeat(session, entry, &claim.tenant).await?;
+            Ok(Claimed::Listed(Box::new(entry)))
+        }
         (Decision::Known(known), _) => Ok(Claimed::Known(known)),
         (Decision::Full, _) => Ok(Claimed::TenantFull),
         (Decision::Alone, _) => Ok(Claimed::MustBeAlone),
@@ -178,9 +182,10 @@ pub(super) async fn forget(session: &mut Session, digest: &Digest, recipe: &Reci
 }
 
 /// Counts one more refusal by digest.
-pub(super) async fn count_repeat(session: &mut Session, mut entry: Entry) -> Result<Entry, Fault> {
-    let query = query(session.sql.count_repeat).bind(entry.digest.to_string());
-    query.execute(session.connection()).await?;
+async fn count_repeat(session: &mut Session, mut entry: Entry, tenant: &str) -> Result<Entry, Fault> {
+    let mut tally = Tally::default();
+    tally.add(&entry.digest, tenant);
+    refusals::count(session, &tally).await?;
     entry.repeats += 1;
     Ok(entry)
 }

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::refusals;
 use super::rows::{self, Cells, json, word};
 use crate::digest::Digest;
 use crate::ledger::engine::{Fault, Lock, Row, Session, query};
@@ -173,6 +174,7 @@ pub(super) async fn dossier(session: &mut Session, digest: &Digest) -> Result<Op
         attempts: attempts.iter().map(rows::attempt_record).collect::<Result<_, _>>()?,
         audit: audit.iter().map(rows::audit_record).collect::<Result<_, _>>()?,
         senders: senders.iter().map(rows::sender).collect::<Result<_, _>>()?,
+        refusals: refusals::find(session, digest).await?,
     }))
 }
 

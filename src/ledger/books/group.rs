@@ -14,9 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::small::{self, Answer, End, Park};
+use super::small::{self, Answer, End, Park, Repeat};
 use super::{AGAIN, Books};
-use crate::digest::Digest;
 use crate::ledger::engine::{Engine, Fault, Session, Writers};
 use crate::ledger::{ByClaim, LedgerError};
 use crate::verdict::Report;
@@ -52,7 +51,7 @@ pub(super) struct Ask<I, O> {
 pub(super) struct Batch {
     pub(super) answers: Vec<Ask<Answer, ByClaim>>,
     pub(super) ends: Vec<Ask<End, Option<Report>>>,
-    pub(super) repeats: Vec<Ask<Digest, ()>>,
+    pub(super) repeats: Vec<Ask<Repeat, ()>>,
     pub(super) parks: Vec<Ask<Park, ()>>,
 }
 

@@ -1,11 +1,12 @@
 //! Small writes, many at a time: one statement for all of a kind, in the order of their keys.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::group::{Ask, Batch};
+use super::refusals::{self, Tally};
 use super::rows::{Cells, json};
 use super::{claim, entries, jobs};
 use crate::digest::Digest;
@@ -24,6 +25,12 @@ pub(super) struct Answer {
     pub(super) digest: Digest,
     pub(super) recipe: RecipeKey,
     pub(super) refusal: RefusalOf,
+}
+
+/// A refusal that is to be counted.
+pub(super) struct Repeat {
+    pub(super) digest: Digest,
+    pub(super) tenant: String,
 }
 
 /// A job that is to end.
@@ -56,14 +63,14 @@ pub(super) struct Park {
 
 /// Writes a batch, and fills in what its callers are told.
 pub(super) async fn write(session: &mut Session, batch: &mut Batch) -> Result<(), Fault> {
-    let mut repeats: BTreeMap<String, i64> = BTreeMap::new();
+    let mut repeats = Tally::default();
     for ask in &mut batch.repeats {
-        *repeats.entry(ask.input.to_string()).or_default() += 1;
+        repeats.add(&ask.input.digest, &ask.input.tenant);
         ask.answer = Some(());
     }
     let refused = answer(session, &mut batch.answers, &mut repeats).await?;
     // Entries before jobs, as everywhere.
-    count(session, repeats).await?;
+    refusals::count(session, &repeats).await?;
     refuse(session, &mut batch.answers, refused).await?;
     end(session, &mut batch.ends).await?;
     park(session, &mut batch.parks).await
@@ -73,7 +80,7 @@ pub(super) async fn write(session: &mut Session, batch: &mut Batch) -> Result<()
 async fn answer(
     session: &mut Session,
     asks: &mut [Ask<Answer, ByClaim>],
-    repeats: &mut BTreeMap<String, i64>,
+    repeats: &mut Tally,
 ) -> Result<Vec<Report>, Fault> {
     if asks.is_empty() {
         return Ok(Vec::new());
@@ -95,11 +102,11 @@ async fn answer(
             (None, None) => ByClaim::New,
             (None, Some(entry)) => {
                 entry.repeats += 1;
-                *repeats.entry(digest.to_string()).or_default() += 1;
                 let report = Report {
                     job: job.clone(),
                     ..(ask.input.refusal)(entry)
                 };
+                repeats.add(digest, &report.tenant);
                 known.insert(job.clone(), Arrival::Ended(Box::new(report.clone())));
                 refused.push(report.clone());
                 ByClaim::Refused(Box::new(report))
@@ -205,14 +212,6 @@ async fn arrivals(
         .iter()
         .map(|row| Ok((Cells::of(row, "jobs", "job").get("job")?, jobs::arrived(row)?)))
         .collect()
-}
-
-async fn count(session: &mut Session, repeats: BTreeMap<String, i64>) -> Result<(), Fault> {
-    for (digest, times) in repeats {
-        let query = query(session.sql.count_repeats).bind(digest).bind(times);
-        query.execute(session.connection()).await?;
-    }
-    Ok(())
 }
 
 async fn park(session: &mut Session, asks: &mut [Ask<Park, ()>]) -> Result<(), Fault> {

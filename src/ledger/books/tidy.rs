@@ -1,7 +1,6 @@
 //! Housekeeping, a few hundred rows at a time, so that nobody waits long for the write lock.
 
-use super::entries;
-use super::tenants;
+use super::{entries, tenants};
 use crate::ledger::engine::{Fault, Session, query};
 use crate::ledger::{DAYS_KEPT, HISTORY, MINUTES_KEPT};
 
@@ -20,6 +19,7 @@ pub(super) async fn tidy(session: &mut Session) -> Result<u64, Fault> {
         (session.sql.drop_refusals, history),
         (session.sql.drop_minutes, minutes),
         (session.sql.drop_days, days),
+        (session.sql.drop_refused, session.now),
     ] {
         let query = query(statement).bind(before).bind(BATCH);
         changed += query.execute(session.connection()).await?;

@@ -38,11 +38,15 @@ pub(super) async fn heartbeat(session: &mut Session, worker: &WorkerId) -> Resul
 
 /// A worker without a lease could never be found lost: it starts nothing.
 pub(super) async fn must_be_signed_on(session: &mut Session, worker: &WorkerId) -> Result<(), Fault> {
-    let query = query(session.sql.is_signed_on).bind(worker.0.clone());
-    match query.fetch_optional(session.connection()).await? {
-        None => Err(not_signed_on(worker)),
-        Some(_) => Ok(()),
+    match is_signed_on(session, worker).await? {
+        false => Err(not_signed_on(worker)),
+        true => Ok(()),
     }
+}
+
+pub(super) async fn is_signed_on(session: &mut Session, worker: &WorkerId) -> Result<bool, Fault> {
+    let query = query(session.sql.is_signed_on).bind(worker.0.clone());
+    Ok(query.fetch_optional(session.connection()).await?.is_some())
 }
 
 fn not_signed_on(worker: &WorkerId) -> Fault {
@@ -110,14 +114,14 @@ pub(super) async fn expired(session: &mut Session, living: &[WorkerId]) -> Resul
     Ok(workers)
 }
 
-/// Buries a worker, unless it has renewed its lease, or somebody else was faster.
-pub(super) async fn bury_expired(session: &mut Session, worker: &WorkerId) -> Result<Vec<Lost>, Fault> {
+/// Buries a worker; none where it has renewed its lease, or somebody else was faster.
+pub(super) async fn bury_expired(session: &mut Session, worker: &WorkerId) -> Result<Option<Vec<Lost>>, Fault> {
     let query = query(session.sql.is_lease_over)
         .bind(worker.0.clone())
         .bind(session.now);
     match query.fetch_optional(session.connection()).await? {
-        Some(_) => bury(session, worker).await,
-        None => Ok(Vec::new()),
+        Some(_) => bury(session, worker).await.map(Some),
+        None => Ok(None),
     }
 }
 

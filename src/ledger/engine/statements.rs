@@ -44,7 +44,7 @@ names! {
     remember,
     entry,
     count_repeats,
-    count_repeat,
+    count_refusals,
     save_entry,
     add_strike,
     strikes_that_count,
@@ -107,6 +107,8 @@ names! {
     trail_of_tenants,
     end_of_tenants,
     senders,
+    refusals_by_step,
+    sent_by,
     jobs_by_hour,
     jobs_by_day,
     convictions_by_step,
@@ -128,4 +130,5 @@ names! {
     drop_refusals,
     drop_minutes,
     drop_days,
+    drop_refused,
 }

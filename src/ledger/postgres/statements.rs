@@ -279,6 +279,13 @@ macro_rules! add_use {
     };
 }
 
+/// Whether a row of refusals is of the digest and the time that are counted.
+macro_rules! same_step {
+    () => {
+        "known.digest = decode(value ->> 'digest', 'hex') AND known.span = value ->> 'span' AND known.step = (value ->> 'step')::bigint"
+    };
+}
+
 macro_rules! standing_columns {
     () => {
         "block, limits, purged_before, probation_until"
@@ -287,7 +294,7 @@ macro_rules! standing_columns {
 
 /// Nobody else writes, and the server is patient: for copying a whole ledger into this one.
 pub(in crate::ledger) const ALONE: &str = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
-    LOCK TABLE workers, attempts, results, entries, strikes, audit, jobs, tenants, tenant_audit, tenant_minutes, tenant_days, sidelines,
+    LOCK TABLE workers, attempts, results, entries, strikes, audit, refusals, jobs, tenants, tenant_audit, tenant_minutes, tenant_days, sidelines,
     tokens IN SHARE ROW EXCLUSIVE MODE";
 /// Columns of the table `$1`, and their types.
 pub(in crate::ledger) const COLUMNS: &str = "SELECT column_name::text AS name, data_type::text AS kind
@@ -351,7 +358,18 @@ statements! {
 
     hot entry = concat!("SELECT ", entry_columns!(), " FROM entries WHERE digest = decode($1, 'hex')");
     hot count_repeats = "UPDATE entries SET repeats = repeats + $2 WHERE digest = decode($1, 'hex')";
-    hot count_repeat = "UPDATE entries SET repeats = repeats + 1 WHERE digest = decode($1, 'hex')";
+    /// `$1`: an array of objects, `$2` now, `$3` how many tenants of a step are told apart for a digest. Whoever counts has the entries' rows.
+    hot count_refusals = concat!("INSERT INTO refusals (digest, span, step, tenant, times, last, expires)
+        SELECT digest, span, step, CASE WHEN is_named OR named + place <= $3 THEN tenant ELSE '' END AS told, sum(times)::bigint, $2::bigint, max(expires)
+        FROM (SELECT *, row_number() OVER (PARTITION BY digest, span, step, is_named ORDER BY tenant) AS place
+            FROM (SELECT decode(value ->> 'digest', 'hex') AS digest, value ->> 'span' AS span, (value ->> 'step')::bigint AS step,
+                value ->> 'tenant' AS tenant, (value ->> 'times')::bigint AS times,
+                (value ->> 'expires')::bigint AS expires, (SELECT count(*) FROM refusals AS known WHERE ", same_step!(), " AND known.tenant <> '') AS named,
+                coalesce((SELECT TRUE FROM refusals AS known WHERE ", same_step!(), " AND known.tenant = value ->> 'tenant'), FALSE) AS is_named
+            FROM ", objects!(), ") AS sent) AS counted
+        GROUP BY digest, span, step, told
+        ON CONFLICT (digest, span, step, tenant) DO UPDATE SET times = refusals.times + excluded.times,
+        last = greatest(refusals.last, excluded.last)");
     /// `$17`: whether the strikes so far are forgiven.
     hot save_entry = "INSERT INTO entries (digest, state, reason, scope, recipe, build, limits, tenant, name, looks, detail,
         specimen, since, changed, expires, repeats, forgiven, raised)
@@ -488,6 +506,15 @@ statements! {
     /// Of the attempts that are kept.
     hot senders = "SELECT tenant, name, count(*) AS times, max(started) AS last FROM attempts WHERE digest = decode($1, 'hex')
         GROUP BY tenant, name ORDER BY times DESC, last DESC LIMIT 20";
+    /// `$1` digest, `$2` span, `$3` since which step.
+    hot refusals_by_step = "SELECT step, sum(times)::bigint AS times FROM refusals
+        WHERE digest = decode($1, 'hex') AND span = $2 AND step >= $3 GROUP BY step ORDER BY step";
+    /// By attempts and refusals that are kept; those that are not told apart first. `$2`: at most.
+    hot sent_by = "SELECT tenant, sum(attempts)::bigint AS attempts, sum(refusals)::bigint AS refusals, max(last) AS last FROM (
+            SELECT tenant, count(*) AS attempts, 0 AS refusals, max(started) AS last FROM attempts WHERE digest = decode($1, 'hex') GROUP BY tenant
+            UNION ALL
+            SELECT tenant, 0, sum(times)::bigint, max(last) FROM refusals WHERE digest = decode($1, 'hex') AND span = 'day' GROUP BY tenant) AS sent
+        GROUP BY tenant ORDER BY tenant = '' DESC, sum(attempts) + sum(refusals) DESC, last DESC LIMIT $2";
     /// `$1`: since which minute, `$2`: how many rows.
     hot jobs_by_hour = "SELECT minute / 60 AS step, sum(jobs)::bigint AS times, count(*) AS looked_at, min(minute) AS first
         FROM (SELECT minute, jobs FROM tenant_minutes WHERE minute >= $1 ORDER BY minute DESC LIMIT $2) AS stretch GROUP BY step";
@@ -533,4 +560,6 @@ statements! {
         ORDER BY minute LIMIT $2 FOR UPDATE SKIP LOCKED))";
     hot drop_days = "DELETE FROM tenant_days WHERE ctid = ANY (ARRAY (SELECT ctid FROM tenant_days WHERE day < $1
         ORDER BY day LIMIT $2 FOR UPDATE SKIP LOCKED))";
+    hot drop_refused = "DELETE FROM refusals WHERE ctid = ANY (ARRAY (SELECT ctid FROM refusals WHERE expires <= $1
+        ORDER BY expires LIMIT $2 FOR UPDATE SKIP LOCKED))";
 }

@@ -56,6 +56,13 @@ macro_rules! add_use {
     };
 }
 
+/// Whether a row of refusals is of the digest and the time that are counted.
+macro_rules! same_step {
+    () => {
+        "known.digest = value ->> 'digest' AND known.span = value ->> 'span' AND known.step = value ->> 'step'"
+    };
+}
+
 macro_rules! standing_columns {
     () => {
         "block, limits, purged_before, probation_until"
@@ -238,7 +245,16 @@ statements! {
 
     hot entry = concat!("SELECT ", entry_columns!(), " FROM entries WHERE digest = ?1");
     hot count_repeats = "UPDATE entries SET repeats = repeats + ?2 WHERE digest = ?1";
-    hot count_repeat = "UPDATE entries SET repeats = repeats + 1 WHERE digest = ?1";
+    /// `?1`: an array of objects, `?2` now, `?3` how many tenants of a step are told apart for a digest.
+    hot count_refusals = concat!("INSERT INTO refusals (digest, span, step, tenant, times, last, expires)
+        SELECT digest, span, step, CASE WHEN is_named OR named + place <= ?3 THEN tenant ELSE '' END AS told, sum(times), ?2, max(expires)
+        FROM (SELECT *, row_number() OVER (PARTITION BY digest, span, step, is_named ORDER BY tenant) AS place
+            FROM (SELECT value ->> 'digest' AS digest, value ->> 'span' AS span, value ->> 'step' AS step, value ->> 'tenant' AS tenant,
+                value ->> 'times' AS times, value ->> 'expires' AS expires, (SELECT count(*) FROM refusals AS known WHERE ", same_step!(), " AND known.tenant <> '') AS named,
+                EXISTS (SELECT 1 FROM refusals AS known WHERE ", same_step!(), " AND known.tenant = value ->> 'tenant') AS is_named
+            FROM json_each(?1)) AS sent) AS counted
+        GROUP BY digest, span, step, told
+        ON CONFLICT (digest, span, step, tenant) DO UPDATE SET times = times + excluded.times, last = max(last, excluded.last)");
     /// `?17`: whether the strikes so far are forgiven.
     hot save_entry = "INSERT INTO entries (digest, state, reason, scope, recipe, build, limits, tenant, name, looks, detail,
         specimen, since, changed, expires, repeats, forgiven, raised)
@@ -366,6 +382,15 @@ statements! {
     /// Of the attempts that are kept.
     hot senders = "SELECT tenant, name, count(*) AS times, max(started) AS last FROM attempts WHERE digest = ?1
         GROUP BY tenant, name ORDER BY times DESC, last DESC LIMIT 20";
+    /// `?1` digest, `?2` span, `?3` since which step.
+    hot refusals_by_step = "SELECT step, sum(times) AS times FROM refusals WHERE digest = ?1 AND span = ?2 AND step >= ?3
+        GROUP BY step ORDER BY step";
+    /// By attempts and refusals that are kept; those that are not told apart first. `?2`: at most.
+    hot sent_by = "SELECT tenant, sum(attempts) AS attempts, sum(refusals) AS refusals, max(last) AS last FROM (
+            SELECT tenant, count(*) AS attempts, 0 AS refusals, max(started) AS last FROM attempts WHERE digest = ?1 GROUP BY tenant
+            UNION ALL
+            SELECT tenant, 0, sum(times), max(last) FROM refusals WHERE digest = ?1 AND span = 'day' GROUP BY tenant) AS sent
+        GROUP BY tenant ORDER BY tenant = '' DESC, sum(attempts) + sum(refusals) DESC, last DESC LIMIT ?2";
     /// `?1`: since which minute, `?2`: how many rows.
     hot jobs_by_hour = "SELECT minute / 60 AS step, sum(jobs) AS times, count(*) AS looked_at, min(minute) AS first
         FROM (SELECT minute, jobs FROM tenant_minutes WHERE minute >= ?1 ORDER BY minute DESC LIMIT ?2) AS stretch GROUP BY step";
@@ -407,6 +432,8 @@ statements! {
         (SELECT rowid FROM tenant_minutes WHERE minute < ?1 ORDER BY minute LIMIT ?2)";
     hot drop_days = "DELETE FROM tenant_days WHERE rowid IN
         (SELECT rowid FROM tenant_days WHERE day < ?1 ORDER BY day LIMIT ?2)";
+    hot drop_refused = "DELETE FROM refusals WHERE rowid IN
+        (SELECT rowid FROM refusals WHERE expires <= ?1 ORDER BY expires LIMIT ?2)";
 }
 
 #[cfg(test)]
@@ -431,13 +458,22 @@ mod tests {
     }
 
     /// Steps that read a whole table or index, or build an index of their own. Stretches and `due_jobs` end after as many
-    /// rows as the statement says, and a virtual table is what the caller sent.
+    /// rows as the statement says, what was `sent` and is `counted` is of one digest or of one batch, and a virtual table is what the caller sent.
     fn costly(plan: &[String]) -> Vec<&String> {
         let bounded = |step: &str| {
             matches!(
                 step,
-                "SCAN due_jobs" | "SCAN stretch" | "SCAN strokes" | "SCAN hits" | "SCAN waiting" | "SCAN CONSTANT ROW"
+                "SCAN due_jobs"
+                    | "SCAN sent"
+                    | "SCAN counted"
+                    | "SCAN stretch"
+                    | "SCAN strokes"
+                    | "SCAN hits"
+                    | "SCAN waiting"
+                    | "SCAN CONSTANT ROW"
             ) || step.contains(" VIRTUAL TABLE ")
+                // What it reads has steps of its own.
+                || step.starts_with("SCAN (subquery-")
         };
         let scans = |step: &str| step.starts_with("SCAN ") && !bounded(step);
         plan.iter()

@@ -22,6 +22,10 @@ async fn lived_in(path: &Path) -> Sqlite {
     let ledger = Sqlite::open(path).await.unwrap();
     ledger.sign_on(&worker("w1"), "host", "build-1").await.unwrap();
     convict(&ledger, "bomb").await;
+    let listed = ledger
+        .refused(&digest("bomb"), &recipe("thumb"), "tab\tline\nback\\slash")
+        .await;
+    assert!(listed.unwrap().is_some());
     let _ = run(&ledger, &claim("cat"), Outcome::Converted(Vec::new())).await;
     let _ = run(&ledger, &claim("torn"), refused()).await;
     ledger.end(&report("ended")).await.unwrap();

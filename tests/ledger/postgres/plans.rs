@@ -36,6 +36,9 @@ const FILL: &str = "
         SELECT sha256(n::text::bytea), n, 'cpu', 'build-1', '00', '{}' FROM generate_series(1, $1) AS n;
     INSERT INTO audit (digest, at, who, action, why, new_state)
         SELECT sha256(n::text::bytea), n, 'lazaret', 'convict', 'w', 'quarantined' FROM generate_series(1, $1) AS n;
+    INSERT INTO refusals (digest, span, step, tenant, times, last, expires)
+        SELECT sha256((n / 20)::text::bytea), CASE WHEN n % 2 = 0 THEN 'hour' ELSE 'day' END, n % 20, 't' || n % 1000, 1, n, n
+        FROM generate_series(1, $1) AS n;
     INSERT INTO jobs (job, tenant, digest, message, tries, since, due, ended, report)
         SELECT 'j' || n, 't' || n % 1000, sha256(n::text::bytea), CASE WHEN n % 2 = 0 THEN '{}' END, 0, n, n,
             CASE WHEN n % 2 = 1 THEN n END, CASE WHEN n % 2 = 1 THEN '{}' END FROM generate_series(1, $1) AS n;
@@ -172,6 +175,17 @@ async fn few_pages_are_touched(ledger: &Postgres) {
         // The record of each conviction, and its strike.
         ("convictions_by_step", format!("0, {END}, {END}, 64, 3600000"), 800),
         ("unreviewed", "1000".to_owned(), 1100),
+        // What is kept of one digest, and not that of others in the same hour.
+        (
+            "count_refusals",
+            format!(
+                "'[{{\"digest\":\"{digest}\",\"span\":\"day\",\"step\":7,\"tenant\":\"t7\",\"times\":1,\"expires\":1}}]', 9000000, 20"
+            ),
+            60,
+        ),
+        ("refusals_by_step", format!("'{digest}', 'day', 0"), 60),
+        ("sent_by", format!("'{digest}', 21"), 60),
+        ("drop_refused", "9000000, 300".to_owned(), 3000),
     ] {
         let pages = touched(&mut connection, name, &values).await;
         assert!(pages <= most, "{name}: {pages} pages");
