@@ -155,17 +155,29 @@ async fn used(server: &Server, sql: &mut PgConnection, worker: &Worker) -> Used 
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let row = sqlx::query(AssertSqlSafe(number)).fetch_one(sql).await.unwrap();
     let postmaster = fs::read_to_string(server.folder().join("data/postmaster.pid")).unwrap();
-    let broker = Node::shared().call("GET", "nodes", None)[0]["os_pid"].clone();
+    let broker = times(broker().await).into_iter().sum();
     let [own, reaped] = times(worker.pid());
     Used {
         worker: own,
         children: reaped,
-        broker: times(broker.as_str().unwrap().parse().unwrap()).into_iter().sum(),
+        broker,
         database: family(postmaster.lines().next().unwrap().parse().unwrap()),
         statements: row.get(0),
         transactions: row.get(1),
         log: row.get(2),
     }
+}
+
+/// The broker's process. It tells of itself once it has counted, which it does every five seconds.
+async fn broker() -> u32 {
+    for _ in 0..60 {
+        let nodes = Node::shared().call("GET", "nodes", None);
+        if let Some(pid) = nodes[0]["os_pid"].as_str() {
+            return pid.parse().unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    panic!("the broker does not tell its process");
 }
 
 /// CPU time of a process, and of those that it has reaped.
