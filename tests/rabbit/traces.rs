@@ -21,7 +21,10 @@ fn with_trace(trace: &str) -> BasicProperties {
 #[test]
 fn one_trace_goes_from_the_publisher_through_the_worker_to_the_listener() {
     let (stage, collector) = (Stage::new("traces"), Collector::start(Manner::Well));
-    stage.upload(&[PHOTO, SLOW_FILE]);
+    // One upload each: a copy would be in hand twice.
+    let uploads = [PHOTO, "valid/photos/rocket.bmp", "malformed/text.jpg"];
+    stage.upload(&uploads);
+    stage.upload(&[SLOW_FILE]);
     let endpoint = collector.endpoint();
     let mut environment = vec![
         ("LAZARET_TRACES_ENDPOINT", endpoint.as_str()),
@@ -30,12 +33,13 @@ fn one_trace_goes_from_the_publisher_through_the_worker_to_the_listener() {
     environment.extend(super::world::SLOW);
     let worker = stage.serve(&environment);
     let broken = "00-00000000000000000000000000000000-00f067aa0ba902b7-01";
-    for (id, trace) in [
+    let traces = [
         ("recorded", format!("{TRACE}-01")),
         ("unrecorded", format!("{TRACE}-00")),
         ("broken", broken.to_owned()),
-    ] {
-        let body = job(id, "acme", PHOTO).to_string();
+    ];
+    for ((id, trace), upload) in traces.into_iter().zip(uploads) {
+        let body = job(id, "acme", upload).to_string();
         stage
             .client
             .publish_with("interactive", body.as_bytes(), with_trace(&trace));
