@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use address::is_loopback;
+pub(crate) use address::http;
 pub use address::{
     AdminAddress, AmqpAddress, BrokerAddress, BucketAddress, CollectorAddress, LedgerAddress, ManagementAddress,
     PlainHttp, PostgresAddress, Provider, Reach, StoreAddress, Style, Tls, WebhookAddress,

@@ -23,6 +23,7 @@ pub mod fetch;
 pub mod flights;
 pub mod format;
 pub mod health;
+mod http;
 pub mod info;
 pub mod job;
 pub mod ledger;

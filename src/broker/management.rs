@@ -18,12 +18,13 @@ use super::BrokerError;
 use super::pem::{Identity, Pem};
 use super::topology::{Object, Topology};
 use crate::config::{AmqpAddress, AmqpConfig, ConfigError, Tls};
+use crate::http::{self, Patience};
 use crate::trust;
 
-/// Longest wait for a connection.
-const CONNECT: Duration = Duration::from_secs(5);
-/// Longest call.
-const CALL: Duration = Duration::from_secs(10);
+const PATIENCE: Patience = Patience {
+    connect: Duration::from_secs(5),
+    call: Duration::from_secs(10),
+};
 
 /// The management API, as far as one virtual host is concerned.
 pub struct Management {
@@ -42,22 +43,12 @@ impl Management {
     pub fn new(config: &AmqpConfig, broker: &AmqpAddress) -> Result<Self, ConfigError> {
         let address = config.management(broker);
         let (user, password) = address.credentials().unwrap_or_default();
-        let settings = Agent::config_builder()
-            .timeout_connect(Some(CONNECT))
-            .timeout_global(Some(CALL))
-            .http_status_as_error(false)
-            // Credentials go where the configuration says, and nowhere else.
-            .max_redirects(0)
-            .proxy(None)
-            // One that the server has just closed would be an error of ours.
-            .max_idle_connections(0)
-            .max_idle_connections_per_host(0);
-        let settings = match address.tls() {
-            Tls::On => settings.tls_config(tls(&Pem::read(config)?)?),
-            Tls::Off => settings,
+        let tls = match address.tls() {
+            Tls::On => Some(tls(&Pem::read(config)?)?),
+            Tls::Off => None,
         };
         Ok(Self {
-            agent: settings.build().into(),
+            agent: http::client(PATIENCE, tls),
             base: address.base(),
             authorization: format!("Basic {}", base64(format!("{user}:{password}").as_bytes())),
             user: user.to_owned(),
@@ -133,17 +124,11 @@ impl Management {
 
 /// The CA's certificates or the system's, and ours where there are any.
 fn tls(pem: &Pem) -> Result<TlsConfig, ConfigError> {
-    let roots = match &pem.ca {
-        Some(text) => trust::certificates(text),
-        None => trust::system(),
-    };
-    if roots.is_empty() {
-        return Err(ConfigError {
-            place: "amqp.ca".to_owned(),
-            problem: trust::NO_CAS.to_owned(),
-        });
-    }
-    Ok(trust::tls(roots, pem.identity.as_ref().and_then(client_cert)))
+    let own = pem.identity.as_ref().and_then(client_cert);
+    trust::tls(pem.ca.as_deref(), own).map_err(|problem| ConfigError {
+        place: "amqp.ca".to_owned(),
+        problem,
+    })
 }
 
 /// Checked when it was read: certificate and key are there, and belong together.

@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::Value;
-use ureq::Agent;
 
 use super::{Ending, Failure, show};
 use crate::config::Config;
+use crate::http::{self, Patience};
 
-/// Longest wait for an answer; the worker's own limit is a second.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// The worker's own limit is a second.
+const PATIENCE: Patience = Patience {
+    connect: Duration::from_secs(3),
+    call: Duration::from_secs(3),
+};
 /// Most bytes of an answer.
 const ANSWER: u64 = 1 << 20;
 
@@ -75,13 +78,7 @@ impl Health {
 }
 
 fn ask(url: &str) -> Result<Value, Failure> {
-    let agent: Agent = Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .proxy(None)
-        .build()
-        .into();
+    let agent = http::client(PATIENCE, None);
     let failed = |error: ureq::Error| Failure::Other(format!("{url}: {error}; is the worker started?"));
     let mut response = agent.get(url).call().map_err(failed)?;
     let body = response.body_mut().with_config().limit(ANSWER).read_to_string();

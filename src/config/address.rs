@@ -2,6 +2,7 @@
 
 mod admin;
 mod collector;
+pub(crate) mod http;
 mod postgres;
 mod server;
 mod store;
@@ -19,7 +20,6 @@ pub use postgres::PostgresAddress;
 pub use server::{AmqpAddress, ManagementAddress, Tls};
 pub use store::{BucketAddress, PlainHttp, Provider, StoreAddress, Style};
 pub use webhook::WebhookAddress;
-pub(crate) use webhook::is_loopback;
 
 /// What serde needs to read and write an address as text.
 macro_rules! as_text {

@@ -1,24 +1,21 @@
 //! One try: a delivery is signed and posted, and the answer looked at.
 //!
-//! The address is the configuration's, and no other: no redirect is followed, no proxy of the environment used. Of an answer the status counts; of
+//! The address is the configuration's, and no other. Of an answer the status counts; of
 //! a refusal a few words are read for people, of anything else nothing. One try ends in time, whatever the receiver does. Calls block.
 #![forbid(unsafe_code)]
 
 use std::fmt;
-use std::fs;
 use std::io::Read;
-use std::path::Path;
 use std::time::Duration;
 
 use ureq::Agent;
 use ureq::http::{Request, Response, header};
-use ureq::tls::TlsConfig;
 
 use super::delivery::Delivery;
 use super::secret;
 use super::sign::Keys;
 use crate::config::{ConfigError, NoticesConfig, Tls, WebhookAddress};
-use crate::pipeline::BUILD;
+use crate::http::{self, Patience};
 use crate::trust;
 
 /// Most bytes of a refusal that are read.
@@ -62,21 +59,12 @@ impl Post {
             return Ok(None);
         };
         let keys = secret::find(config.secret_file.as_deref())?;
-        let settings = Agent::config_builder()
-            .timeout_global(Some(config.timeout))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .proxy(None)
-            .user_agent(format!("lazaret/{BUILD}"))
-            // Deliveries are rare: the receiver would have closed.
-            .max_idle_connections(0)
-            .max_idle_connections_per_host(0);
-        let settings = match address.tls() {
-            Tls::On => settings.tls_config(believing(config.ca.as_deref())?),
-            Tls::Off => settings,
+        let tls = match address.tls() {
+            Tls::On => Some(trust::configured("notices.ca", config.ca.as_deref())?),
+            Tls::Off => None,
         };
         Ok(Some(Self {
-            agent: settings.build().into(),
+            agent: http::client(Patience::of(config.timeout), tls),
             address,
             keys,
             timeout: config.timeout,
@@ -158,25 +146,5 @@ impl fmt::Display for Answer {
             Self::Refused { status, .. } => write!(f, "refused with HTTP status {status}"),
             Self::Nothing(why) => f.write_str(why),
         }
-    }
-}
-
-/// TLS that believes the CA of a file, or those of the system.
-fn believing(ca: Option<&Path>) -> Result<TlsConfig, ConfigError> {
-    let wrong = |problem: String| ConfigError {
-        place: "notices.ca".to_owned(),
-        problem,
-    };
-    let (roots, problem) = match ca {
-        Some(path) => {
-            let named = |problem: &dyn fmt::Display| wrong(format!("{}: {problem}", path.display()));
-            let text = fs::read_to_string(path).map_err(|error| named(&error))?;
-            (trust::certificates(&text), named(&"holds no certificate in PEM"))
-        }
-        None => (trust::system(), wrong(trust::NO_CAS.to_owned())),
-    };
-    match roots.is_empty() {
-        true => Err(problem),
-        false => Ok(trust::tls(roots, None)),
     }
 }

@@ -27,7 +27,7 @@ use crate::config::{CollectorAddress, ConfigError, TracesConfig};
 use crate::pipeline::BUILD;
 use crate::vitals::{Tally, Vitals};
 
-use client::{CALL, Client};
+use client::{Client, PATIENCE};
 use queue::{Bounded, Counted, Load};
 
 pub(super) use context::{adopt, traceparent};
@@ -130,7 +130,7 @@ fn exporter(config: &TracesConfig, collector: &CollectorAddress) -> Result<SpanE
         .with_http_client(Client::new(config, collector)?)
         .with_endpoint(collector.traces())
         .with_protocol(Protocol::HttpBinary)
-        .with_timeout(CALL)
+        .with_timeout(PATIENCE.call)
         .build()
         .map_err(|error| ConfigError {
             place: "traces.endpoint".to_owned(),

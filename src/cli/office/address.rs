@@ -1,12 +1,14 @@
 //! Where a server is: HTTPS anywhere, HTTP on this host alone, because a token goes along. `[pure]`
 #![forbid(unsafe_code)]
 
-use url::Url;
+use crate::config::Tls;
+use crate::config::http::{self, Words};
 
-use crate::config::{Tls, is_loopback};
-
-/// How to write one.
-const HINT: &str = "write https://HOST, or http://127.0.0.1:8017 on the worker's own host";
+const WORDS: Words = Words {
+    other: "is no address of a server",
+    credentials: "which anybody sees who lists processes; a server takes a token: LAZARET_TOKEN or --token-file",
+    hint: "write https://HOST, or http://127.0.0.1:8017 on the worker's own host",
+};
 
 /// `https://HOST:PORT/PATH`, or `http://` to a loopback address. It has no user and no password in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,34 +20,16 @@ pub(super) struct ServerAddress {
 impl ServerAddress {
     /// Reads an address; the error goes on after what it is the address of, and tells nothing of the text, which may hold a password.
     pub(super) fn read(text: &str) -> Result<Self, String> {
-        let url = Url::parse(text).map_err(|error| format!("is no URL: {error}; {HINT}"))?;
-        if !url.username().is_empty() || url.password().is_some() {
+        let (url, tls) = http::read(text, &WORDS)?;
+        if tls == Tls::Off && !http::is_loopback(&url) {
             return Err(
-                "has a user or a password in it, which anybody sees who lists processes; a server takes a token: \
-                 LAZARET_TOKEN or --token-file"
+                "would send the token over the network as it is: http is for 127.0.0.1 and [::1] alone; write https://, or go \
+                 through `ssh -L 8017:127.0.0.1:8017 HOST` to http://127.0.0.1:8017"
                     .to_owned(),
             );
         }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(format!("goes on after its path; {HINT}"));
-        }
-        let tls = match url.scheme() {
-            "https" => Tls::On,
-            "http" if is_loopback(&url) => Tls::Off,
-            "http" => {
-                return Err(
-                    "would send the token over the network as it is: http is for 127.0.0.1 and [::1] alone; write https://, or go \
-                     through `ssh -L 8017:127.0.0.1:8017 HOST` to http://127.0.0.1:8017"
-                        .to_owned(),
-                );
-            }
-            _ => return Err(format!("is no address of a server; {HINT}")),
-        };
-        let (origin, path) = (url.origin().ascii_serialization(), url.path().trim_end_matches('/'));
-        Ok(Self {
-            base: format!("{origin}{path}"),
-            tls,
-        })
+        let base = http::base(&url, &WORDS)?;
+        Ok(Self { base, tls })
     }
 
     /// What paths are appended to.

@@ -1,10 +1,8 @@
 //! A server, asked: one request, one answer, with the token.
 //!
-//! In: paths and bodies of the API. Out: JSON, or why there is none. The token goes to the one address that was named: no redirect is followed, and no
-//! proxy of the environment is used.
+//! In: paths and bodies of the API. Out: JSON, or why there is none. The token goes to the one address that was named.
 #![forbid(unsafe_code)]
 
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,20 +11,21 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use ureq::Agent;
 use ureq::http::{HeaderValue, Request, header};
-use ureq::tls::TlsConfig;
 
 use super::address::ServerAddress;
 use super::errors;
 use super::token::Token;
 use crate::cli::Failure;
 use crate::config::Tls;
+use crate::http::{self, Patience};
 use crate::ledger::Dossier;
 use crate::trust;
 
-/// Longest wait for a connection.
-const CONNECT: Duration = Duration::from_secs(5);
-/// Longest call; a desk gives itself ten seconds.
-const CALL: Duration = Duration::from_secs(20);
+/// A desk gives itself ten seconds.
+const PATIENCE: Patience = Patience {
+    connect: Duration::from_secs(5),
+    call: Duration::from_secs(20),
+};
 /// Most bytes of an answer.
 const ANSWER: u64 = 16 << 20;
 
@@ -81,25 +80,18 @@ struct Sentence {
 impl Link {
     /// Nothing is connected yet.
     pub(super) fn new(address: &ServerAddress, token: &Token, ca: Option<&Path>) -> Result<Self, Failure> {
-        let settings = Agent::config_builder()
-            .timeout_connect(Some(CONNECT))
-            .timeout_global(Some(CALL))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .proxy(None)
-            // A desk closes after each answer.
-            .max_idle_connections(0)
-            .max_idle_connections_per_host(0);
-        let settings = match (address.tls(), ca) {
-            (Tls::On, ca) => settings.tls_config(believing(ca)?),
-            (Tls::Off, None) => settings,
+        let tls = match (address.tls(), ca) {
+            (Tls::On, ca) => {
+                Some(trust::believing(ca).map_err(|problem| Failure::Other(format!("--server-ca: {problem}")))?)
+            }
+            (Tls::Off, None) => None,
             (Tls::Off, Some(_)) => {
                 let words = "--server-ca is for a server at https://; this one is asked without TLS";
                 return Err(Failure::Usage(words.to_owned()));
             }
         };
         Ok(Self {
-            agent: settings.build().into(),
+            agent: http::client(PATIENCE, tls),
             base: address.base().to_owned(),
             bearer: token.header(),
         })
@@ -196,21 +188,5 @@ impl From<Refused> for Failure {
                 Self::Other(format!("{} is {} by now", now.entry.digest, now.entry.state.word()))
             }
         }
-    }
-}
-
-/// TLS that believes the CA of a file, or those of the system.
-fn believing(ca: Option<&Path>) -> Result<TlsConfig, Failure> {
-    let (roots, problem) = match ca {
-        Some(path) => {
-            let wrong = |problem: &dyn std::fmt::Display| format!("--server-ca: {}: {problem}", path.display());
-            let text = fs::read_to_string(path).map_err(|error| Failure::Other(wrong(&error)))?;
-            (trust::certificates(&text), wrong(&"holds no certificate in PEM"))
-        }
-        None => (trust::system(), format!("--server-ca {}", trust::NO_CAS)),
-    };
-    match roots.is_empty() {
-        true => Err(Failure::Other(problem)),
-        false => Ok(trust::tls(roots, None)),
     }
 }

@@ -3,13 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-use url::{Host, Url};
-
+use super::http::{self, Words};
 use super::{Tls, as_text};
+use serde::{Deserialize, Serialize};
 
-/// How to write one.
-const HINT: &str = "write http://HOST:4318 or https://HOST";
+const WORDS: Words = Words {
+    other: "is no address of a collector",
+    credentials: "which go into OTEL_EXPORTER_OTLP_HEADERS, as authorization=Basic%20…",
+    hint: "write http://HOST:4318 or https://HOST",
+};
 /// What traces are posted to, below an address.
 const TRACES: &str = "/v1/traces";
 
@@ -54,46 +56,19 @@ impl FromStr for CollectorAddress {
 
     /// The errors tell nothing of the text, which may hold a password.
     fn from_str(text: &str) -> Result<Self, String> {
-        if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            return Err("a URL has no spaces and no line breaks in it".to_owned());
-        }
-        let url = Url::parse(text).map_err(|error| format!("is no URL: {error}; {HINT}"))?;
-        let tls = match url.scheme() {
-            "https" => Tls::On,
-            "http" => Tls::Off,
-            _ => return Err(format!("is no address of a collector; {HINT}")),
-        };
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(
-                "has a user or a password in it; what a collector asks for goes into OTEL_EXPORTER_OTLP_HEADERS, as \
-                 authorization=Basic%20…"
-                    .to_owned(),
-            );
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(format!("goes on after its path; {HINT}"));
-        }
-        let (origin, path) = (url.origin().ascii_serialization(), url.path().trim_end_matches('/'));
-        if path.ends_with(TRACES) {
+        let (url, tls) = http::read(text, &WORDS)?;
+        let base = http::base(&url, &WORDS)?;
+        if base.ends_with(TRACES) {
             return Err(format!("ends in {TRACES}, which is appended to it; leave that out"));
         }
         Ok(Self {
-            base: format!("{origin}{path}"),
+            base,
             tls,
-            reach: reach(&url),
+            reach: match http::is_loopback(&url) {
+                true => Reach::Loopback,
+                false => Reach::Network,
+            },
         })
-    }
-}
-
-fn reach(url: &Url) -> Reach {
-    let stays = match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(Host::Domain(_)) | None => false,
-    };
-    match stays {
-        true => Reach::Loopback,
-        false => Reach::Network,
     }
 }
 

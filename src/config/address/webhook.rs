@@ -4,36 +4,39 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use url::{Host, Url};
+use url::Url;
 
-use super::as_text;
-use super::server::Tls;
+use super::http::{self, Words};
+use super::{Tls, as_text};
 
-/// How to write one.
-const HINT: &str = "write https://HOST/PATH, or http://127.0.0.1:PORT/PATH for a receiver on this host";
+const WORDS: Words = Words {
+    other: "is no address that notices can be posted to",
+    credentials: "which are not sent; notices are signed, see docs/notices.md",
+    hint: "write https://HOST/PATH, or http://127.0.0.1:PORT/PATH for a receiver on this host",
+};
 
 /// `https://HOST:PORT/PATH?QUERY`, or `http://…`. It has no user and no password in it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct WebhookAddress(Url);
+pub struct WebhookAddress {
+    url: Url,
+    tls: Tls,
+}
 
 impl WebhookAddress {
     /// For posting: the whole of it.
     pub fn whole(&self) -> &str {
-        self.0.as_str()
+        self.url.as_str()
     }
 
     /// Whether the connection is encrypted.
     pub fn tls(&self) -> Tls {
-        match self.0.scheme() {
-            "https" => Tls::On,
-            _ => Tls::Off,
-        }
+        self.tls
     }
 
     /// Whether it leads to this host: an address that says so, and no name.
     pub fn is_loopback(&self) -> bool {
-        is_loopback(&self.0)
+        http::is_loopback(&self.url)
     }
 }
 
@@ -41,30 +44,15 @@ impl FromStr for WebhookAddress {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            return Err("a URL has no spaces and no line breaks in it".to_owned());
-        }
-        let url = Url::parse(text).map_err(|error| format!("is no URL: {error}; {HINT}"))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(format!("is no address that notices can be posted to; {HINT}"));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(
-                "the URL has a user or a password in it, which is not sent; notices are signed, see docs/notices.md"
-                    .to_owned(),
-            );
-        }
-        if url.fragment().is_some() {
-            return Err(format!("the URL goes on after #, which is not sent; {HINT}"));
-        }
-        Ok(Self(url))
+        let (url, tls) = http::read(text, &WORDS)?;
+        Ok(Self { url, tls })
     }
 }
 
 impl fmt::Display for WebhookAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.origin().ascii_serialization())?;
-        let bare = self.0.path() == "/" && self.0.query().is_none();
+        f.write_str(&self.url.origin().ascii_serialization())?;
+        let bare = self.url.path() == "/" && self.url.query().is_none();
         f.write_str(if bare { "" } else { "/…" })
     }
 }
@@ -76,15 +64,6 @@ impl fmt::Debug for WebhookAddress {
 }
 
 as_text!(WebhookAddress);
-
-/// An address, and no name: what a name leads to is for others to say.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(Host::Domain(_)) | None => false,
-    }
-}
 
 #[cfg(test)]
 mod tests {

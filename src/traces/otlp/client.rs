@@ -1,26 +1,24 @@
 //! The HTTP client of the rest of the program, as the exporter wants it. It blocks, on the exporter's own thread.
 //!
-//! In: requests. Out: answers; and a line in the log when a collector begins to fail, and when it takes traces again. Headers are in neither. No redirect is
-//! followed, and no proxy of the environment is used.
+//! In: requests. Out: answers; and a line in the log when a collector begins to fail, and when it takes traces again. Headers are in neither.
 #![forbid(unsafe_code)]
 
-use std::fs;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use ureq::Agent;
-use ureq::tls::TlsConfig;
 
 use crate::config::{CollectorAddress, ConfigError, Tls, TracesConfig};
+use crate::http::{self, Patience};
 use crate::trust;
 
-/// Longest wait for a connection.
-const CONNECT: Duration = Duration::from_secs(2);
-/// Longest call, and longest time that a batch is tried for.
-pub(super) const CALL: Duration = Duration::from_secs(5);
+/// The call is the longest time that a batch is tried for, too.
+pub(super) const PATIENCE: Patience = Patience {
+    connect: Duration::from_secs(2),
+    call: Duration::from_secs(5),
+};
 /// Most bytes of an answer.
 const ANSWER: u64 = 64 << 10;
 
@@ -34,21 +32,12 @@ pub(super) struct Client {
 impl Client {
     /// Nothing is connected yet.
     pub(super) fn new(config: &TracesConfig, collector: &CollectorAddress) -> Result<Self, ConfigError> {
-        let settings = Agent::config_builder()
-            .timeout_connect(Some(CONNECT))
-            .timeout_global(Some(CALL))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .proxy(None)
-            // One that the collector has just closed would lose a batch.
-            .max_idle_connections(0)
-            .max_idle_connections_per_host(0);
-        let settings = match collector.tls() {
-            Tls::On => settings.tls_config(believing(config.ca.as_deref())?),
-            Tls::Off => settings,
+        let tls = match collector.tls() {
+            Tls::On => Some(trust::configured("traces.ca", config.ca.as_deref())?),
+            Tls::Off => None,
         };
         Ok(Self {
-            agent: settings.build().into(),
+            agent: http::client(PATIENCE, tls),
             collector: collector.clone(),
             failing: AtomicBool::new(false),
         })
@@ -86,27 +75,5 @@ impl HttpClient for Client {
             Err(error) => Some(error.to_string()),
         });
         Ok(answer?)
-    }
-}
-
-/// TLS that believes the CA of a file, or those of the system.
-fn believing(ca: Option<&Path>) -> Result<TlsConfig, ConfigError> {
-    let wrong = |problem: String| ConfigError {
-        place: "traces.ca".to_owned(),
-        problem,
-    };
-    let (roots, none) = match ca {
-        Some(path) => {
-            let text = fs::read_to_string(path).map_err(|error| wrong(format!("{}: {error}", path.display())))?;
-            (
-                trust::certificates(&text),
-                format!("{}: holds no certificate in PEM", path.display()),
-            )
-        }
-        None => (trust::system(), trust::NO_CAS.to_owned()),
-    };
-    match roots.is_empty() {
-        true => Err(wrong(none)),
-        false => Ok(trust::tls(roots, None)),
     }
 }
