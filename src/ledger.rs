@@ -39,7 +39,7 @@ use crate::tenants::{Standing, Use};
 use crate::verdict::{Notes, Reason, Report, Status, Stored};
 
 pub use copy::{Copied, copy};
-pub use course::{Course, RECORDS_COUNTED, Span, Steps, USES_COUNTED};
+pub use course::{Course, RECORDS_COUNTED, Span, Steps, USES_COUNTED, VERDICTS_KEPT};
 pub use export::{BYTES_AT_ONCE, DIGESTS_AT_ONCE, ENTRIES_AT_ONCE, Exported};
 pub use inventory::{Count, Inventory, TABLES, Table};
 pub use listing::{COUNTED, LOOKED_AT, Listing, Mark, Page, Sender, Sort, Unreviewed, WorkerRecord};
@@ -571,6 +571,8 @@ pub trait Ledger: Send + Sync {
     /// Adds what tenants used. Returns what the fleet used for each of them this minute and this day (UTC); a use of nothing only
     /// asks.
     async fn charge(&self, used: &[(String, Use)]) -> Result<Vec<(String, Use, Use)>, LedgerError>;
+    /// Counts jobs that ended, for the hour (UTC) it is now.
+    async fn count_verdicts(&self, ended: &[(Status, u64)]) -> Result<(), LedgerError>;
 
     /// A sideline below `lines` for a tenant: its own, or a free one, for [`SIDELINE_LEASE`]; `None` where all are taken.
     async fn lease_sideline(&self, tenant: &str, lines: u8) -> Result<Option<u8>, LedgerError>;
@@ -585,7 +587,7 @@ pub trait Ledger: Send + Sync {
     async fn page(&self, listing: &Listing) -> Result<Page, LedgerError>;
     /// A page of the audit trail of all uploads, or of all tenants.
     async fn trail(&self, listing: &TrailListing) -> Result<TrailPage, LedgerError>;
-    /// What went on over time: jobs begun, uploads convicted.
+    /// What went on over time: jobs begun and ended, uploads convicted.
     async fn course(&self, span: Span) -> Result<Course, LedgerError>;
     /// What waits for an operator.
     async fn unreviewed(&self) -> Result<Unreviewed, LedgerError>;

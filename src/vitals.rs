@@ -10,6 +10,7 @@ mod hours;
 mod pulse;
 mod readiness;
 mod tally;
+mod untold;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -20,6 +21,7 @@ pub use hours::Hours;
 pub use pulse::Pulse;
 pub use readiness::Readiness;
 pub use tally::{PATHS, Path, Ran, Tally};
+pub use untold::Untold;
 
 use crate::health::{Cause, Facts, Stage};
 

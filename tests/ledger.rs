@@ -126,6 +126,7 @@ mod ledger {
             course {
                 a_course_tells_jobs_and_convictions_step_by_step,
                 the_use_of_days_is_kept_for_a_course,
+                verdicts_are_told_from_time_to_time_and_counted_by_the_hour,
             }
             tenants {
                 a_standing_is_what_operators_made_of_it,

@@ -1,4 +1,5 @@
-//! What went on over time, for the overview: jobs and convictions of the fleet, as the ledger has them; verdicts, as this worker remembers its own.
+//! What went on over time, for the overview: the fleet's jobs, verdicts and convictions, as the ledger has them; where that is silent, verdicts as this
+//! worker remembers its own.
 
 #![forbid(unsafe_code)]
 
@@ -27,7 +28,7 @@ pub(super) fn span(query: &str) -> Result<Span, String> {
     Ok(span)
 }
 
-/// The section; without what the ledger has where that is silent.
+/// The section.
 pub(super) fn shown(span: Span, course: &Result<Course, String>, vitals: &Vitals) -> Markup {
     html! {
         section aria-labelledby="course" {
@@ -39,22 +40,28 @@ pub(super) fn shown(span: Span, course: &Result<Course, String>, vitals: &Vitals
             }
             @match course {
                 Ok(course) => (of_fleet(course)),
-                Err(why) => p .wrong { (why) },
+                Err(why) => {
+                    p .wrong { (why) }
+                    (of_worker(Steps::until(span, clock::unix_ms() as i64), vitals))
+                }
             }
-            (of_worker(Steps::until(span, clock::unix_ms() as i64), vitals))
         }
     }
 }
 
 fn of_fleet(course: &Course) -> Markup {
     let jobs = [("jobs", course.jobs.clone())];
-    let convictions: Vec<(&str, Vec<u64>)> = course
-        .convictions
-        .iter()
+    let verdicts = course.verdicts.iter();
+    let verdicts: Vec<_> = verdicts
+        .map(|(status, counts)| (status.word(), counts.clone()))
+        .collect();
+    let convictions = course.convictions.iter();
+    let convictions: Vec<_> = convictions
         .map(|(reason, counts)| (reason.word(), counts.clone()))
         .collect();
     html! {
         (group("Jobs begun, in the fleet", course.steps, &jobs, course.jobs_since))
+        (group("Jobs ended, in the fleet, by verdict", course.steps, &verdicts, None))
         (group("Uploads convicted, in the fleet, by reason", course.steps, &convictions, course.convictions_since))
     }
 }
@@ -156,6 +163,7 @@ mod tests {
             steps,
             jobs: steps.spread([(steps.since_ms(), 12)]),
             jobs_since: None,
+            verdicts: vec![(Status::Converted, steps.spread([(steps.since_ms(), 7)]))],
             convictions: vec![(Reason::WorkerLoss, steps.spread([(steps.since_ms(), 5)]))],
             convictions_since: None,
         };
@@ -163,14 +171,14 @@ mod tests {
         for part in [
             "<strong>jobs</strong>: 12 in all, at most 12 a day",
             "<strong>worker-loss</strong>: 5 in all, at most 5 a day",
-            "<strong>rejected</strong>: 1 in all, at most 1 a day",
+            "<strong>converted</strong>: 7 in all, at most 7 a day",
             "<title>1970-03-13: 12</title>",
             "href=\"/?span=30d\" aria-current=\"true\"",
         ] {
             assert!(page.contains(part), "{part}: {page}");
         }
         assert!(!page.contains("Counted since"), "{page}");
-        assert!(!page.contains("<strong>converted"), "{page}");
+        assert!(!page.contains("<strong>rejected"), "{page}");
 
         course.convictions_since = DateTime::from_timestamp_millis(0);
         course.convictions.clear();
@@ -185,6 +193,9 @@ mod tests {
             page.contains("It hangs.") && page.contains("<strong>rejected"),
             "{page}"
         );
-        assert!(!page.contains("<strong>jobs"), "{page}");
+        assert!(
+            !page.contains("<strong>jobs") && !page.contains("<strong>converted"),
+            "{page}"
+        );
     }
 }

@@ -43,7 +43,7 @@ use crate::digest::Digest;
 use crate::quarantine::Action;
 use crate::recipe::RecipeKey;
 use crate::tenants::{Standing, Use};
-use crate::verdict::Report;
+use crate::verdict::{Report, Status};
 
 /// How often a transaction is done again that another one came between.
 const AGAIN: u32 = 5;
@@ -343,6 +343,10 @@ impl<E: Engine> Ledger for Books<E> {
             return reading!(self, |session| usage::totals(session, used));
         }
         writing!(self, &[], |session| usage::charge(session, used))
+    }
+
+    async fn count_verdicts(&self, ended: &[(Status, u64)]) -> Result<(), LedgerError> {
+        writing!(self, &[], |session| course::count(session, ended))
     }
 
     async fn lease_sideline(&self, tenant: &str, lines: u8) -> Result<Option<u8>, LedgerError> {

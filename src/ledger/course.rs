@@ -1,18 +1,24 @@
-//! What went on over time, in equal steps up to now: jobs begun, uploads convicted.
+//! What went on over time, in equal steps up to now: jobs begun and ended, uploads convicted.
 //!
 //! It is counted from what the ledger keeps anyhow, found by an index, and no more than so many rows of it: where there are more, a course begins late,
-//! and says since when. Absent: verdicts, which the ledger keeps by job and not by time.
+//! and says since when. Verdicts are counted as workers tell them, ten seconds late, and without the last ten of one that was killed.
 
 #![forbid(unsafe_code)]
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 
-use crate::verdict::Reason;
+use super::DAYS_KEPT;
+use crate::verdict::{Reason, Status};
 
 /// Most rows that jobs are counted from: a tenant has one for each minute, or day, in which it began any.
 pub const USES_COUNTED: u32 = 300_000;
 /// Most records of the audit trail that convictions are counted from.
 pub const RECORDS_COUNTED: u32 = 20_000;
+
+/// How long the verdicts of an hour are kept.
+pub const VERDICTS_KEPT: Duration = DAYS_KEPT;
 
 /// How far back a course goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,6 +47,8 @@ pub struct Course {
     pub jobs: Vec<u64>,
     /// Since when they are counted, where the ledger knows of more.
     pub jobs_since: Option<DateTime<Utc>>,
+    /// Jobs ended, step by step, by those statuses that there were.
+    pub verdicts: Vec<(Status, Vec<u64>)>,
     /// Uploads that rules convicted, step by step, by those reasons that there were.
     pub convictions: Vec<(Reason, Vec<u64>)>,
     /// Since when they are counted, where the ledger knows of more.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 /// All tables, in an order in which rows can be copied: what others refer to comes first.
-pub const TABLES: [&str; 14] = [
+pub const TABLES: [&str; 15] = [
     "workers",
     "attempts",
     "results",
@@ -18,6 +18,7 @@ pub const TABLES: [&str; 14] = [
     "tenant_days",
     "sidelines",
     "tokens",
+    "verdicts",
 ];
 
 /// A ledger in numbers.

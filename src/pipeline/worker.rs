@@ -256,10 +256,27 @@ impl Worker {
         self.release_unheard().await
     }
 
+    /// Has the ledger count how jobs ended since it was told last. Where it does not answer they are told the next time; an answer that was lost on its way has
+    /// them counted twice, which a chart can bear.
+    pub async fn tell_verdicts(&self) -> Result<(), LedgerError> {
+        let ended = self.vitals.tally.untold.take();
+        if ended.is_empty() {
+            return Ok(());
+        }
+        let told = self.ledger.count_verdicts(&ended).await;
+        if told.is_err() {
+            self.vitals.tally.untold.give_back(&ended);
+        }
+        told
+    }
+
     /// Ends this worker in order. With an attempt in the air that was not seen to end, the lease is left to run out: whoever finds it
     /// then runs its upload alone.
     pub async fn sign_off(&self) -> Result<(), LedgerError> {
         self.write_unsettled().await?;
+        if let Err(error) = self.tell_verdicts().await {
+            tracing::warn!(%error, "the last verdicts are in no chart");
+        }
         match self.in_the_air() {
             0 => self.ledger.sign_off(&self.id).await?,
             attempts => tracing::error!(attempts, "not signed off: still in the air"),

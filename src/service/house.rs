@@ -1,4 +1,4 @@
-//! What a worker does beside its jobs: its lease, burials, tidying, and the way back to being ready.
+//! What a worker does beside its jobs: its lease, burials, telling how jobs ended, tidying, and the way back to being ready.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +9,8 @@ use super::Service;
 use crate::blame::Control;
 use crate::ledger::{HEARTBEAT, LedgerError};
 
+/// How often the ledger is told how jobs ended.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 /// How often old rows and messages are dropped.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 
@@ -36,11 +38,13 @@ impl Service {
         // What it costs now, while nothing is in doubt.
         self.worker.control_set().await;
         let mut look = interval(HEARTBEAT);
+        let mut tell = interval(TELL_EVERY);
         let mut tidy = interval(TIDY_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = look.tick() => self.look_around().await,
+                _ = tell.tick() => self.tell().await,
                 _ = tidy.tick() => self.tidy().await,
             }
         }
@@ -56,6 +60,12 @@ impl Service {
         if answers && self.worker.control_set().await == Control::Converted {
             tracing::info!("ready again");
             self.worker.take_work_again();
+        }
+    }
+
+    async fn tell(&self) {
+        if let Err(error) = self.worker.tell_verdicts().await {
+            self.interrupted(&error.into());
         }
     }
 

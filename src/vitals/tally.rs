@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::figures::{Counter, Family, Histogram, Scale};
 use super::hours::Hours;
+use super::untold::Untold;
 use crate::blame::Judgement;
 use crate::clock::{self, Stopwatch};
 use crate::ledger::{Ending, Settled};
@@ -49,6 +50,8 @@ pub struct Tally {
     jobs: [Vec<Counter>; 2],
     /// The same jobs, hour by hour.
     pub hours: Hours,
+    /// Those of them that the ledger has not counted yet.
+    pub untold: Untold,
     /// From enqueueing to the start of work.
     pub waits: Histogram,
     /// Attempts that ended.
@@ -90,6 +93,7 @@ impl Tally {
             turned_ms: AtomicU64::new(0),
             jobs: [by_end(), by_end()],
             hours: Hours::default(),
+            untold: Untold::default(),
             waits: Histogram::of(Scale::Milliseconds, &WAITS),
             attempts: Family::of(&Outcome::WORDS),
             cpu: Histogram::of(Scale::Milliseconds, &TIMES),
@@ -126,6 +130,7 @@ impl Tally {
             count.one();
         }
         self.hours.ended(clock::unix_ms(), report.status);
+        self.untold.ended(report.status);
         if let Some(waited) = report.queued_ms {
             self.waits.saw(waited);
         }

@@ -10,12 +10,15 @@ fn what_went_on_is_drawn_and_told_in_numbers() {
     let mut vera = desk.as_user("vera");
     for (path, each) in [("/", "an hour"), ("/?span=24h", "an hour"), ("/?span=30d", "a day")] {
         let one = |name: &str| format!("<strong>{name}</strong>: 1 in all, at most 1 {each}");
-        // What a tenant used is charged about once a second.
-        wait_for("the job to be counted", || vera.get(path).body.contains(&one("jobs")));
+        // What a tenant used is charged about once a second; how jobs ended is told every ten.
+        wait_for("the job to be counted", || {
+            let page = vera.get(path);
+            page.body.contains(&one("jobs")) && page.body.contains(&one("quarantined"))
+        });
         let page = vera.get(path);
         for part in [
             one("cpu"),
-            one("quarantined"),
+            "Jobs ended, in the fleet, by verdict".to_owned(),
             "<svg role=\"img\" viewBox=".to_owned(),
             "<rect class=\"bar\"".to_owned(),
             "<th scope=\"col\">cpu</th>".to_owned(),

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use lazaret::blame::Judgement;
-use lazaret::ledger::{Course, DAYS_KEPT, Span};
+use lazaret::ledger::{Course, DAYS_KEPT, Span, VERDICTS_KEPT};
 use lazaret::quarantine::Action;
 use lazaret::tenants::Use;
-use lazaret::verdict::Reason;
+use lazaret::verdict::{Reason, Status};
 
 use super::world::*;
 
@@ -68,6 +68,43 @@ pub async fn a_course_tells_jobs_and_convictions_step_by_step(world: &dyn World)
 
     let later = at(DAY * 2).course(Span::Day).await.unwrap();
     assert_eq!((told(&later.jobs), convictions(&later)), (Vec::new(), Vec::new()));
+}
+
+pub async fn verdicts_are_told_from_time_to_time_and_counted_by_the_hour(world: &dyn World) {
+    let noon = half_past_twelve(world).await;
+    let at = |after: Duration| world.later(noon + after);
+    let first = at(Duration::ZERO);
+    first
+        .count_verdicts(&[(Status::Converted, 3), (Status::Failed, 0)])
+        .await
+        .unwrap();
+    first.count_verdicts(&[]).await.unwrap();
+    // Another worker, in the same hour and in the next one.
+    let both = [(Status::Quarantined, 2), (Status::Converted, 1)];
+    at(Duration::from_secs(60)).count_verdicts(&both).await.unwrap();
+    at(HOUR).count_verdicts(&both).await.unwrap();
+
+    let verdicts = |course: Course| -> Vec<_> {
+        let by_status = course.verdicts.iter();
+        by_status.map(|(status, counts)| (*status, told(counts))).collect()
+    };
+    let hours = at(HOUR * 4).course(Span::Day).await.unwrap();
+    assert_eq!(
+        verdicts(hours),
+        [
+            (Status::Converted, vec![(19, 4), (20, 1)]),
+            (Status::Quarantined, vec![(19, 2), (20, 2)])
+        ]
+    );
+    let days = at(DAY * 3).course(Span::Month).await.unwrap();
+    assert_eq!(
+        verdicts(days),
+        [(Status::Converted, vec![(26, 5)]), (Status::Quarantined, vec![(26, 4)])]
+    );
+    // Two rows of each hour, which go one hour after the other.
+    assert_eq!(at(VERDICTS_KEPT).tidy().await.unwrap(), 0);
+    assert_eq!(at(VERDICTS_KEPT + HOUR).tidy().await.unwrap(), 2);
+    assert_eq!(at(VERDICTS_KEPT + HOUR * 2).tidy().await.unwrap(), 2);
 }
 
 pub async fn the_use_of_days_is_kept_for_a_course(world: &dyn World) {

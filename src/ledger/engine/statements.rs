@@ -61,6 +61,7 @@ names! {
     use_of_day,
     charge_minutes,
     charge_days,
+    count_verdicts,
     sidelines,
     leave_sideline,
     take_sideline,
@@ -111,6 +112,7 @@ names! {
     sent_by,
     jobs_by_hour,
     jobs_by_day,
+    verdicts_by_step,
     convictions_by_step,
     unreviewed,
     workers,
@@ -131,4 +133,5 @@ names! {
     drop_minutes,
     drop_days,
     drop_refused,
+    drop_verdicts,
 }

@@ -295,7 +295,7 @@ macro_rules! standing_columns {
 /// Nobody else writes, and the server is patient: for copying a whole ledger into this one.
 pub(in crate::ledger) const ALONE: &str = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
     LOCK TABLE workers, attempts, results, entries, strikes, audit, refusals, jobs, tenants, tenant_audit, tenant_minutes, tenant_days, sidelines,
-    tokens IN SHARE ROW EXCLUSIVE MODE";
+    tokens, verdicts IN SHARE ROW EXCLUSIVE MODE";
 /// Columns of the table `$1`, and their types.
 pub(in crate::ledger) const COLUMNS: &str = "SELECT column_name::text AS name, data_type::text AS kind
     FROM information_schema.columns WHERE table_schema = 'lazaret' AND table_name = $1";
@@ -412,6 +412,10 @@ statements! {
         SELECT value ->> 'tenant', $2::bigint, (value ->> 'jobs')::bigint, (value ->> 'cpu_ms')::bigint, (value ->> 'bytes')::bigint
         FROM ", objects!(), " ORDER BY (value ->> 'tenant') COLLATE \"C\" ON CONFLICT (tenant, day) ", add_use!("tenant_days"));
 
+    hot count_verdicts = concat!("INSERT INTO verdicts (hour, status, times) SELECT $2::bigint, value ->> 'status', (value ->> 'times')::bigint
+        FROM ", objects!(), " ORDER BY (value ->> 'status') COLLATE \"C\"
+        ON CONFLICT (hour, status) DO UPDATE SET times = verdicts.times + excluded.times");
+
     hot sidelines = "SELECT line, tenant, until FROM sidelines WHERE line < $1";
     hot leave_sideline = "DELETE FROM sidelines WHERE tenant = $1 AND line <> $2";
     hot take_sideline = "INSERT INTO sidelines (line, tenant, until) VALUES ($1, $2, $3)
@@ -521,6 +525,8 @@ statements! {
     /// `$1`: since which day, `$2`: how many rows.
     hot jobs_by_day = "SELECT day AS step, sum(jobs)::bigint AS times, count(*) AS looked_at, min(day) AS first
         FROM (SELECT day, jobs FROM tenant_days WHERE day >= $1 ORDER BY day DESC LIMIT $2) AS stretch GROUP BY step";
+    /// `$1`: since which hour, `$2`: how many make a step.
+    hot verdicts_by_step = "SELECT hour / $2 AS step, status, sum(times)::bigint AS times FROM verdicts WHERE hour >= $1 GROUP BY step, status";
     /// A stretch of the audit trail, `$5` the milliseconds of a step. A conviction has its strike, of the same time, unless somebody edited rows.
     hot convictions_by_step = concat!("SELECT step, reason, count(*) AS times FROM (SELECT at / $5 AS step, coalesce(
             (SELECT reason FROM strikes WHERE strikes.digest = stretch.digest AND strikes.at = stretch.at ORDER BY strikes.id DESC LIMIT 1),
@@ -562,4 +568,6 @@ statements! {
         ORDER BY day LIMIT $2 FOR UPDATE SKIP LOCKED))";
     hot drop_refused = "DELETE FROM refusals WHERE ctid = ANY (ARRAY (SELECT ctid FROM refusals WHERE expires <= $1
         ORDER BY expires LIMIT $2 FOR UPDATE SKIP LOCKED))";
+    hot drop_verdicts = "DELETE FROM verdicts WHERE ctid = ANY (ARRAY (SELECT ctid FROM verdicts WHERE hour < $1
+        ORDER BY hour LIMIT $2 FOR UPDATE SKIP LOCKED))";
 }

@@ -294,6 +294,10 @@ statements! {
         SELECT value ->> 'tenant', ?2, value ->> 'jobs', value ->> 'cpu_ms', value ->> 'bytes' FROM json_each(?1) WHERE true
         ON CONFLICT (tenant, day) ", add_use!());
 
+    hot count_verdicts = "INSERT INTO verdicts (hour, status, times)
+        SELECT ?2, value ->> 'status', value ->> 'times' FROM json_each(?1) WHERE true
+        ON CONFLICT (hour, status) DO UPDATE SET times = times + excluded.times";
+
     hot sidelines = "SELECT line, tenant, until FROM sidelines WHERE line < ?1";
     hot leave_sideline = "DELETE FROM sidelines WHERE tenant = ?1 AND line <> ?2";
     hot take_sideline = "INSERT INTO sidelines (line, tenant, until) VALUES (?1, ?2, ?3)
@@ -397,6 +401,8 @@ statements! {
     /// `?1`: since which day, `?2`: how many rows.
     hot jobs_by_day = "SELECT day AS step, sum(jobs) AS times, count(*) AS looked_at, min(day) AS first
         FROM (SELECT day, jobs FROM tenant_days WHERE day >= ?1 ORDER BY day DESC LIMIT ?2) AS stretch GROUP BY step";
+    /// `?1`: since which hour, `?2`: how many make a step.
+    hot verdicts_by_step = "SELECT hour / ?2 AS step, status, sum(times) AS times FROM verdicts WHERE hour >= ?1 GROUP BY step, status";
     /// A stretch of the audit trail, `?5` the milliseconds of a step. A conviction has its strike, of the same time, unless somebody edited rows.
     hot convictions_by_step = concat!("SELECT step, reason, count(*) AS times FROM (SELECT at / ?5 AS step, coalesce(
             (SELECT reason FROM strikes WHERE strikes.digest = stretch.digest AND strikes.at = stretch.at ORDER BY strikes.id DESC LIMIT 1),
@@ -434,6 +440,8 @@ statements! {
         (SELECT rowid FROM tenant_days WHERE day < ?1 ORDER BY day LIMIT ?2)";
     hot drop_refused = "DELETE FROM refusals WHERE rowid IN
         (SELECT rowid FROM refusals WHERE expires <= ?1 ORDER BY expires LIMIT ?2)";
+    hot drop_verdicts = "DELETE FROM verdicts WHERE rowid IN
+        (SELECT rowid FROM verdicts WHERE hour < ?1 ORDER BY hour LIMIT ?2)";
 }
 
 #[cfg(test)]

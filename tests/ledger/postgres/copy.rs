@@ -10,6 +10,7 @@ use lazaret::ledger::sqlite::Sqlite;
 use lazaret::ledger::{Arrival, KeptJob, Ledger, LedgerError, NewToken, Revision, TenantAction, TokenMade, copy};
 use lazaret::sandbox::outcome::Outcome;
 use lazaret::tenants::{Block, Use};
+use lazaret::verdict::Status;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -42,6 +43,7 @@ async fn lived_in(path: &Path) -> Sqlite {
         bytes: 3,
     };
     let _ = ledger.charge(&[("acme".to_owned(), used)]).await.unwrap();
+    ledger.count_verdicts(&[(Status::Converted, 1)]).await.unwrap();
     let block = TenantAction::Block(Block::Refuse);
     ledger.tenant_act("evil", &block, &operator()).await.unwrap();
     let _ = ledger.lease_sideline("noisy", 4).await.unwrap();

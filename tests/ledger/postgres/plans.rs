@@ -47,6 +47,7 @@ const FILL: &str = "
         SELECT 't' || n, n, 'ann', 'limit', 'w', '{}' FROM generate_series(1, $1) AS n;
     INSERT INTO tenant_minutes (tenant, minute, jobs, cpu_ms, bytes) SELECT 't' || n % 1000, n, 1, 1, 1 FROM generate_series(1, $1) AS n;
     INSERT INTO tenant_days (tenant, day, jobs, cpu_ms, bytes) SELECT 't' || n % 1000, n, 1, 1, 1 FROM generate_series(1, $1) AS n;
+    INSERT INTO verdicts (hour, status, times) SELECT n, 'converted', 1 FROM generate_series(1, $1) AS n;
     INSERT INTO workers (worker, host, build, since, lease) SELECT 'w' || n, 'h', 'b', n, n FROM generate_series(1, $1 / 100) AS n;
     INSERT INTO sidelines (line, tenant, until) SELECT n, 't' || n, n FROM generate_series(0, 15) AS n";
 

@@ -150,7 +150,7 @@ async fn a_newer_ledger_is_refused() {
     let (_directory, path) = closed_ledger().await;
     execute(&path, "PRAGMA user_version = 7").await.unwrap();
     let words =
-        "is from a newer Lazaret (schema 7, this program knows up to 5): upgrade the program or name another ledger";
+        "is from a newer Lazaret (schema 7, this program knows up to 6): upgrade the program or name another ledger";
     refused_untouched(&path, &[words]).await;
 }
 
