@@ -29,6 +29,10 @@ const STEPS: &[Step] = &[
         sql: include_str!("schema_4.sql"),
         oldest: 1,
     },
+    Step {
+        sql: include_str!("schema_5.sql"),
+        oldest: 1,
+    },
 ];
 /// The schema that this program makes.
 pub const KNOWN: i64 = STEPS.len() as i64;

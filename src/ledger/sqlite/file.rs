@@ -25,6 +25,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("schema_3.sql"),
     include_str!("schema_4.sql"),
     include_str!("schema_5.sql"),
+    include_str!("schema_6.sql"),
 ];
 /// A file up to this many pages of 4 KiB is read through when it is opened: about 30 ms.
 const CHECKED_PAGES: i64 = 4096;

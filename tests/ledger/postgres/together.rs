@@ -178,8 +178,8 @@ async fn a_job_that_is_kept_while_somebody_ends_it_stays() {
         let ledger = open(&database.address()).await;
         async move {
             let refusal = Box::new(|_: &Entry| report("claimed"));
-            let (bomb, thumb) = (digest("bomb"), recipe("thumb"));
-            ledger.answer_by_claim("claimed", &bomb, &thumb, refusal).await.unwrap()
+            let claimed = claim_for("claimed", "bomb");
+            ledger.answer_by_claim(&claimed, refusal).await.unwrap()
         }
     });
     is_waited_for(&mut other, 2).await;
