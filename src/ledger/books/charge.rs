@@ -121,6 +121,7 @@ async fn renew(
         entries::enter(&mut entry, state, session.now);
     }
     entry.epoch = run.epoch.clone();
+    entry.specimen = charge.specimen.clone().or(entry.specimen);
     let Epoch { build, limits } = &run.epoch;
     let why = format!("it stays, under build {build}, limits {limits}: {}", charge.detail);
     entries::save(session, &entry, Some(state), Cause::rule(RENEW, &why)).await
