@@ -106,6 +106,8 @@ pub struct Config {
 pub struct WorkerConfig {
     /// Most attempts at once, 0 to 1024; 0: one per processor.
     pub slots: usize,
+    /// Most renewals at once in the whole fleet, 0 to 1024; 0: none.
+    pub renewals: u32,
     /// Longest drain after TERM.
     #[serde(with = "humantime_serde")]
     pub drain: Duration,
@@ -241,6 +243,7 @@ impl Default for WorkerConfig {
     fn default() -> Self {
         Self {
             slots: 0,
+            renewals: 2,
             drain: Duration::from_secs(25),
             flights: None,
             staging: None,

@@ -15,6 +15,7 @@ mod inventory;
 mod listing;
 pub mod postgres;
 mod refusals;
+mod renewal;
 pub mod sqlite;
 mod tenancy;
 mod tokens;
@@ -46,6 +47,7 @@ pub use listing::{COUNTED, LOOKED_AT, Listing, Mark, Page, Sender, Sort, Unrevie
 pub use refusals::{
     REFUSED_DAYS_KEPT, REFUSED_HOURS_KEPT, Refusals, Refused, SentBy, TENANTS_LISTED, TENANTS_TOLD_APART,
 };
+pub use renewal::Renews;
 pub use tenancy::{DAYS_KEPT, MINUTES_KEPT, Revision, SIDELINE_LEASE, TenantAction, TenantAuditRecord, TenantSummary};
 pub use tokens::{NewToken, TOKENS, Token, TokenMade, TokenRevoked, TokenStanding};
 pub use trail::{Place, Trail, TrailListing, TrailPage, TrailRecord};
@@ -68,7 +70,7 @@ pub struct WorkerId(pub String);
 pub struct AttemptId(pub i64);
 
 /// What a verdict is valid for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Epoch {
     /// Converter build: renditions are reused within it.
     pub build: String,
@@ -97,6 +99,8 @@ pub struct Claim {
     pub alone: bool,
     /// Most attempts of the tenant that may run in the fleet, this one included; absent: no bound.
     pub most_in_flight: Option<u32>,
+    /// Most renewals that may run in the fleet, this one included; 0: what was decided under another epoch is not tried again.
+    pub renewals: u32,
 }
 
 /// The answer to a [`Claim`].
@@ -126,6 +130,8 @@ pub struct Attempt {
     pub gate: Gate,
     /// How many times as high its limits are, where an operator raised them.
     pub raised: Option<u32>,
+    /// What it tries again that was decided under another epoch; absent: nothing was.
+    pub renews: Option<Renews>,
 }
 
 /// What is known of an upload from its headers and its conversion; all absent where it never got that far.
@@ -209,7 +215,7 @@ pub struct Lost {
     pub digest: Digest,
     /// The attempt.
     pub attempt: AttemptId,
-    /// What it came to: `Strike` or `Convict` after a solo run; `Retry` in company (the digest is suspected now).
+    /// What it came to: `Strike` or `Convict` after a solo run, `Strike` after a renewal of an entry; `Retry` in company (the digest is suspected now).
     pub judgement: Judgement,
 }
 
@@ -317,6 +323,9 @@ pub struct AttemptRecord {
     pub outcome: String,
     /// What it used.
     pub usage: Usage,
+    /// What it tried again that was decided under another epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renews: Option<Renews>,
 }
 
 /// One change of an entry. Append-only.
@@ -326,7 +335,7 @@ pub struct AuditRecord {
     pub at: DateTime<Utc>,
     /// An operator's name, or `lazaret` where a rule did it.
     pub who: String,
-    /// What was done: an action's word, or `convict`, `suspect`, `clear`, `widen`.
+    /// What was done: an action's word, or `convict`, `suspect`, `clear`, `widen`, `renew`.
     pub action: String,
     /// Why, in the operator's words or the rule's.
     pub why: String,
@@ -510,9 +519,9 @@ pub trait Ledger: Send + Sync {
     /// Whether the worker has signed on, and has neither signed off nor been buried.
     async fn is_signed_on(&self, worker: &WorkerId) -> Result<bool, LedgerError>;
 
-    /// The entry that refuses this digest for this recipe, if there is one; the repeat of this tenant's is counted. For digests that are
-    /// known, or claimed, before the upload is fetched.
-    async fn refused(&self, digest: &Digest, recipe: &RecipeKey, tenant: &str) -> Result<Option<Entry>, LedgerError>;
+    /// The entry that refuses this claim, if there is one; the repeat of its tenant's is counted. For digests that are known, or claimed, before the
+    /// upload is fetched. One that may be renewed now refuses nobody.
+    async fn refused(&self, claim: &Claim) -> Result<Option<Entry>, LedgerError>;
     /// The answer to a claim where no attempt is needed or allowed now; `None` where it is to be claimed. Records no attempt.
     async fn ask(&self, claim: &Claim) -> Result<Option<Claimed>, LedgerError>;
     /// Claims a digest: refused, known, busy, or recorded as running.
@@ -529,13 +538,7 @@ pub trait Ledger: Send + Sync {
     async fn arrival(&self, job: &str) -> Result<Arrival, LedgerError>;
     /// The fastest way out, in one go: what is known of an arriving job, and where that is nothing and the digest that its sender
     /// claims is listed for its recipe, the repeat counted, for the tenant of that report, and the job ended with the report that `refusal` words.
-    async fn answer_by_claim(
-        &self,
-        job: &str,
-        claimed: &Digest,
-        recipe: &RecipeKey,
-        refusal: RefusalOf,
-    ) -> Result<ByClaim, LedgerError>;
+    async fn answer_by_claim(&self, claim: &Claim, refusal: RefusalOf) -> Result<ByClaim, LedgerError>;
     /// Keeps a job that waits, durably, for at least `delay`; its message can be acknowledged then.
     async fn park(&self, job: &KeptJob, digest: Option<&Digest>, delay: Duration) -> Result<(), LedgerError>;
     /// Takes over at most `most` waiting jobs whose digest is not running, of no tenant that is `kept_out`; they are the worker's for a

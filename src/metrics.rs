@@ -164,6 +164,13 @@ fn attempts(text: &mut Text, tally: &Tally) {
     for (outcome, count) in tally.attempts.so_far() {
         ended.of(&[("outcome", outcome)], count);
     }
+    let mut renewals = text.counter(
+        "lazaret_renewals_total",
+        "Attempts that tried again what was decided by another build or under other limits, by outcome.",
+    );
+    for (outcome, count) in tally.renewals.so_far() {
+        renewals.of(&[("outcome", outcome)], count);
+    }
     text.histogram("lazaret_attempt_cpu_seconds", "CPU time of attempts.", &tally.cpu);
     text.histogram("lazaret_attempt_wall_seconds", "Wall time of attempts.", &tally.wall);
     text.histogram(

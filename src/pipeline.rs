@@ -100,7 +100,7 @@ impl Worker {
     async fn pass(self: &Arc<Self>, terms: Terms, job: &Job, digest: Option<&Digest>) -> Result<Step, Retry> {
         // Known bad by the digest that the sender claims: refused before a byte is fetched. A claim opens no other door.
         if let Some(digest) = digest.or(job.source.sha256.as_ref())
-            && let Some(entry) = self.ledger.refused(digest, &self.key_of(job), &job.tenant).await?
+            && let Some(entry) = self.ledger.refused(&self.claim_of(job, digest, terms)).await?
         {
             return Ok(self.ended(report::listed(self, job, &entry)));
         }
@@ -144,7 +144,13 @@ impl Worker {
             .await;
         loop {
             match self.claim(&claim).instrument(traces::step("ledger claim")).await? {
-                Claimed::Run(attempt) => return self.attempt(job, &upload, attempt, terms.ceiling, seat).await,
+                Claimed::Run(attempt) => {
+                    let step = self.attempt(job, &upload, attempt, terms.ceiling, seat).await;
+                    return match (attempt.renews, step) {
+                        (Some(_), Err(retry)) => self.as_before(job, &upload, claim, retry).await,
+                        (_, step) => step,
+                    };
+                }
                 // A suspect: claimed once more when nothing else runs in this worker.
                 Claimed::MustBeAlone if !claim.alone => {
                     drop(seat);
@@ -161,6 +167,19 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// The step of a job whose renewal came to nothing that holds: what was decided before is its answer, where that is still there.
+    async fn as_before(&self, job: &Job, upload: &Upload, claim: Claim, retry: Retry) -> Result<Step, Retry> {
+        if let Retry::Ledger(_) = retry {
+            return Err(retry);
+        }
+        let claim = Claim { renewals: 0, ..claim };
+        let step = match self.ledger.ask(&claim).await? {
+            Some(answer @ (Claimed::Listed(_) | Claimed::Known(_))) => self.answered(job, upload, answer).await?,
+            _ => None,
+        };
+        step.ok_or(retry)
     }
 
     /// The step of a job whose digest is known and that cannot run now.
@@ -207,7 +226,8 @@ impl Worker {
         }
     }
 
-    fn claim_of(&self, job: &Job, digest: &Digest, terms: Terms) -> Claim {
+    /// What a job asks of the ledger for an upload.
+    pub(crate) fn claim_of(&self, job: &Job, digest: &Digest, terms: Terms) -> Claim {
         Claim {
             digest: *digest,
             recipe: self.key_of(job),
@@ -218,6 +238,7 @@ impl Worker {
             job: job.job.clone(),
             alone: false,
             most_in_flight: terms.most_in_flight,
+            renewals: self.renewals,
         }
     }
 
@@ -256,8 +277,8 @@ impl Worker {
         };
 
         traces::child_ended(child, &attempted);
-        let control = self.control_of(job, upload, &attempted).await;
-        let evidence = evidence::of(self, &attempted, control);
+        let control = self.control_of(job, upload, &attempted, attempt.renews).await;
+        let evidence = evidence::of(self, &attempted, control, attempt.renews);
         // No child runs here any more.
         drop(running);
         seat.make_way().await;
@@ -285,8 +306,8 @@ impl Worker {
         };
         let subject = Subject::of(job, upload, attempt);
         let settled = self.settle_attempt(subject, ending.clone()).await?;
-        evidence::log(job, upload, &ending, &settled);
-        self.vitals.tally.attempt_ended(&ending, &settled);
+        evidence::log(job, upload, attempt.renews, &ending, &settled);
+        self.vitals.tally.attempt_ended(&ending, &settled, attempt.renews);
 
         match settled {
             Settled::Judged(Judgement::Clear) => {
@@ -302,7 +323,9 @@ impl Worker {
                 Err(Retry::Attempt("this host is sick".to_owned()))
             }
             // Policy: the job has ended, and whoever has the same upload may still have it converted.
-            Settled::Judged(judgement @ Judgement::Retry) if matches!(ending.outcome, Outcome::Declined(_)) => {
+            Settled::Judged(judgement @ Judgement::Retry)
+                if matches!(ending.outcome, Outcome::Declined(_)) && attempt.renews.is_none() =>
+            {
                 Ok(self.ended(report::of_outcome(self, job, &ending, &upload.digest, judgement)))
             }
             Settled::Judged(Judgement::Retry) if matches!(ending.outcome, Outcome::Unavailable(_)) => {

@@ -29,6 +29,7 @@ mod cli {
     mod private;
     mod quarantine;
     mod reload;
+    mod renewals;
     mod serve;
     mod tenant;
     #[cfg(feature = "otel")]

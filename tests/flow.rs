@@ -73,6 +73,7 @@ async fn worker_on(ledger: Arc<dyn Ledger>, folder: &Path, program: PathBuf, lim
         flights: &folder.join("flights"),
         slots: 2,
         dedupe: Dedupe::Fleet,
+        renewals: 2,
         vitals: Vitals::new(),
         notices: Notices::off(),
     };
@@ -205,6 +206,51 @@ async fn what_probation_declines_is_not_remembered() {
     // What is made already costs nothing: nobody is kept from it.
     let again = (Status::Converted, None, true);
     assert_eq!(ended(worker.settle_within(small, &photo, None).await), again);
+}
+
+/// A worker of another build over the same ledger.
+async fn worker_of(build: &str, folder: &Path, program: PathBuf) -> Arc<Worker> {
+    let mut worker = worker(folder, program).await;
+    build.clone_into(&mut Arc::get_mut(&mut worker).unwrap().epoch.build);
+    worker
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_that_comes_to_nothing_is_answered_as_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let (photo, bomb) = (job("valid/photos/rocket.bmp"), job("hostile/cpu/tiff_wide_tiles.tiff"));
+    let converted = |repeat| (Status::Converted, None, repeat);
+    let quarantined = |repeat| (Status::Quarantined, Some(Reason::Cpu), repeat);
+    let first = worker(folder.path(), this_program()).await;
+    assert_eq!(ended(first.settle(&photo, None).await), converted(false));
+    assert_eq!(ended(first.settle(&bomb, None).await), quarantined(false));
+
+    let unable = worker_of("second", folder.path(), PathBuf::from("/nonexistent/lazaret")).await;
+    assert_eq!(ended(unable.settle(&photo, None).await), converted(true));
+    assert_eq!(ended(unable.settle(&bomb, None).await), quarantined(true));
+    // What the tenant's probation declines was made before, and is there.
+    let strict = worker_of("third", folder.path(), this_program()).await;
+    let small = Terms {
+        ceiling: Some(Ceiling {
+            work: 1000,
+            memory: ByteSize::mib(256),
+        }),
+        most_in_flight: None,
+    };
+    assert_eq!(ended(strict.settle_within(small, &photo, None).await), converted(true));
+
+    let able = worker_of("second", folder.path(), this_program()).await;
+    for repeat in [false, true] {
+        assert_eq!(ended(able.settle(&photo, None).await), converted(repeat));
+        assert_eq!(ended(able.settle(&bomb, None).await), quarantined(repeat));
+    }
+    let told = lazaret::metrics::text(&able.vitals);
+    for (outcome, count) in [("converted", 1), ("tripped", 1), ("starved", 0)] {
+        let line = format!("lazaret_renewals_total{{outcome=\"{outcome}\"}} {count}\n");
+        assert!(told.contains(&line), "{line}{told}");
+    }
+    // It was convicted once.
+    assert!(told.contains("lazaret_convictions_total{reason=\"cpu\"} 0\n"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,6 +16,7 @@ mod ledger {
     mod postgres;
     mod quarantine;
     mod refusals;
+    mod renewals;
     mod sqlite;
     mod tenants;
     mod tokens;
@@ -122,6 +123,28 @@ mod ledger {
                 refusals_are_told_by_hour_and_day_and_dropped_in_time,
                 so_many_tenants_are_told_apart_and_no_more,
                 of_many_refusals_at_once_none_is_lost,
+            }
+            renewals {
+                old_renditions_are_made_anew_a_few_at_a_time,
+                an_old_refusal_is_tried_again_within_its_day,
+                nobody_waits_for_a_renewal_of_renditions,
+                what_was_forgotten_is_no_renewal,
+                a_verdict_that_is_tried_again_and_ends_well_is_taken_back,
+                a_refusal_takes_a_verdict_back_too,
+                while_a_verdict_is_tried_again_others_are_refused,
+                a_verdict_that_holds_under_another_epoch_is_of_that_epoch,
+                a_strike_that_would_convict_no_newcomer_changes_no_verdict,
+                what_comes_to_nothing_changes_nothing,
+                a_lost_worker_lets_nothing_go,
+                operators_who_decide_meanwhile_win,
+                what_is_not_a_rules_to_let_go_is_not_tried,
+                a_closed_recipe_is_tried_and_no_other,
+                a_tenant_that_is_full_is_answered_with_what_there_is,
+                a_suspect_is_renewed_alone,
+                what_is_over_is_no_renewal,
+                of_many_at_once_no_more_run_than_may,
+                two_epochs_side_by_side_lose_nothing,
+                of_a_thousand_repeats_few_run_and_the_rest_are_answered,
             }
             course {
                 a_course_tells_jobs_and_convictions_step_by_step,

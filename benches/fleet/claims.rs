@@ -213,6 +213,7 @@ fn claim(number: usize, upload: usize) -> Claim {
         job: job(upload),
         alone: false,
         most_in_flight: None,
+        renewals: 2,
     }
 }
 

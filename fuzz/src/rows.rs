@@ -5,7 +5,7 @@ use std::path::Path;
 
 use lazaret::digest::Digest;
 use lazaret::ledger::sqlite::Sqlite;
-use lazaret::ledger::{Arrival, Filter, Ledger, Operator};
+use lazaret::ledger::{Arrival, Claim, Epoch, Filter, Ledger, Operator, WorkerId};
 use lazaret::quarantine::Action;
 use lazaret::recipe::RecipeKey;
 use lazaret::verdict::Reason;
@@ -111,6 +111,25 @@ async fn mend(connection: &mut SqliteConnection) {
     sqlx::raw_sql(AssertSqlSafe(rows)).execute(connection).await.unwrap();
 }
 
+/// A claim of another build than the one that made the entry.
+fn claim(digest: &Digest) -> Claim {
+    Claim {
+        digest: *digest,
+        recipe: RecipeKey("thumb".to_owned()),
+        epoch: Epoch {
+            build: "build-2".to_owned(),
+            limits: "x".to_owned(),
+        },
+        worker: WorkerId("w1".to_owned()),
+        tenant: "acme".to_owned(),
+        name: "n".to_owned(),
+        job: "claims".to_owned(),
+        alone: false,
+        most_in_flight: None,
+        renewals: 2,
+    }
+}
+
 /// Everything that reads those rows, as a worker and an operator do.
 async fn read(ledger: &Sqlite, digest: &Digest) {
     let filter = Filter {
@@ -120,7 +139,7 @@ async fn read(ledger: &Sqlite, digest: &Digest) {
     let _ = ledger.entries(&filter).await;
     let _ = ledger.entries(&Filter::default()).await;
     let _ = ledger.dossier(digest).await;
-    let _ = ledger.refused(digest, &RecipeKey("thumb".to_owned()), "acme").await;
+    let _ = ledger.refused(&claim(digest)).await;
     let _ = ledger.standing("acme").await;
     let _ = ledger.tenant_list().await;
     let _ = ledger.arrival("waits").await;

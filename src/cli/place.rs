@@ -191,6 +191,7 @@ pub(super) async fn sign_on(
         flights: &flights,
         slots: config.slots(),
         dedupe: config.dedupe,
+        renewals: config.worker.renewals,
         vitals,
         notices,
     };

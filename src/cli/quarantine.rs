@@ -246,11 +246,12 @@ fn print_dossier(dossier: &Dossier) {
     for attempt in attempts {
         let usage = attempt.usage;
         println!(
-            "  {}  {:<11} {}{}  {} ms CPU, {} ms wall, {} peak",
+            "  {}  {:<11} {}{}{}  {} ms CPU, {} ms wall, {} peak",
             show::moment(attempt.started),
             show::harmless(&attempt.outcome, 40),
             show::harmless(&attempt.worker.0, 200),
             if attempt.solo { " (solo)" } else { "" },
+            attempt.renews.map_or("", |_| " (renewal)"),
             usage.cpu_ms,
             usage.wall_ms,
             ByteSize(usage.peak_memory_bytes)

@@ -71,6 +71,9 @@ pub(super) fn contradiction(config: &Config) -> Option<String> {
     if config.worker.slots > 1024 {
         return Some(format!("worker.slots is {}, at most 1024", config.worker.slots));
     }
+    if config.worker.renewals > 1024 {
+        return Some(format!("worker.renewals is {}, at most 1024", config.worker.renewals));
+    }
     grace(&config.worker)
         .or_else(|| amqp::contradiction(config))
         .or_else(|| desk::contradiction(config))

@@ -64,7 +64,7 @@ fn an_unknown_key_is_named_with_its_line_and_the_nearest_right_one() {
         wrong("\nledgr = \"sqlite:x\"\n"),
         "lazaret.toml:2:1: unknown key `ledgr`; did you mean `ledger`?"
     );
-    assert!(wrong("[worker]\nturbo = true\n").contains("known here: slots, drain"));
+    assert!(wrong("[worker]\nturbo = true\n").contains("known here: slots, renewals, drain"));
 }
 
 #[test]

@@ -304,7 +304,7 @@ fn attempts(dossier: &Dossier) -> Markup {
         section tabindex="0" aria-labelledby="attempts" {
             h2 #attempts { "Attempts" }
             table {
-                thead { tr { (columns(&["began", "worker", "outcome", "alone", "CPU", "wall", "memory"])) } }
+                thead { tr { (columns(&["began", "worker", "outcome", "alone", "renewal", "CPU", "wall", "memory"])) } }
                 tbody {
                     @for attempt in &dossier.attempts {
                         tr {
@@ -312,6 +312,7 @@ fn attempts(dossier: &Dossier) -> Markup {
                             td { (attempt.worker.0) }
                             td { (attempt.outcome) }
                             td { @if attempt.solo { "yes" } @else { "no" } }
+                            td { @if attempt.renews.is_some() { "yes" } @else { "no" } }
                             td { (attempt.usage.cpu_ms) " ms" }
                             td { (attempt.usage.wall_ms) " ms" }
                             td { (ByteSize(attempt.usage.peak_memory_bytes)) }

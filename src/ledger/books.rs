@@ -191,11 +191,11 @@ impl<E: Engine> Ledger for Books<E> {
         reading!(self, |session| workers::is_signed_on(session, worker))
     }
 
-    async fn refused(&self, digest: &Digest, recipe: &RecipeKey, tenant: &str) -> Result<Option<Entry>, LedgerError> {
-        let Some(mut entry) = reading!(self, |session| claim::refused(session, digest, recipe))? else {
+    async fn refused(&self, claim: &Claim) -> Result<Option<Entry>, LedgerError> {
+        let Some(mut entry) = reading!(self, |session| claim::refused(session, claim))? else {
             return Ok(None);
         };
-        self.count_repeat(digest, tenant).await?;
+        self.count_repeat(&claim.digest, &claim.tenant).await?;
         entry.repeats += 1;
         Ok(Some(entry))
     }
@@ -270,13 +270,8 @@ impl<E: Engine> Ledger for Books<E> {
         self.end_job(report, IfKept::Leave).await
     }
 
-    async fn answer_by_claim(
-        &self,
-        job: &str,
-        claimed: &Digest,
-        recipe: &RecipeKey,
-        refusal: RefusalOf,
-    ) -> Result<ByClaim, LedgerError> {
+    async fn answer_by_claim(&self, claim: &Claim, refusal: RefusalOf) -> Result<ByClaim, LedgerError> {
+        let (job, claimed) = (&claim.job, &claim.digest);
         // One statement, for which nobody has to wait: most claims are of good uploads.
         let look = match self.hints.has(claimed) {
             true => claim::Look::Listed,
@@ -287,9 +282,7 @@ impl<E: Engine> Ledger for Books<E> {
             claim::Look::Job => Ok(self.arrival(job).await?.into()),
             claim::Look::Listed => {
                 let answer = Answer {
-                    job: job.to_owned(),
-                    digest: *claimed,
-                    recipe: recipe.clone(),
+                    claim: claim.clone(),
                     refusal,
                 };
                 let answer = self.together(|batch| &mut batch.answers, answer).await?;

@@ -18,7 +18,7 @@ use crate::clock::{self, Stopwatch};
 use crate::digest::Digest;
 use crate::fetch::Upload;
 use crate::job::Job;
-use crate::ledger::Operator;
+use crate::ledger::{Operator, Renews};
 use crate::quarantine::{Action, State};
 use crate::recipe::Recipe;
 use crate::sandbox::control::{self, IMAGES, staged};
@@ -121,7 +121,13 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Worker {
     /// What is to be said about this host beside an outcome. One that is not exact counts only where a known good image still converts here,
     /// right now; any one, where trips have risen, only where the control set does at its usual cost.
-    pub(super) async fn control_of(&self, job: &Job, upload: &Upload, attempted: &Attempted) -> Control {
+    pub(super) async fn control_of(
+        &self,
+        job: &Job,
+        upload: &Upload,
+        attempted: &Attempted,
+        renews: Option<Renews>,
+    ) -> Control {
         let outcome = &attempted.outcome;
         let control = match blame::needs_control(outcome) {
             true => self.control().await,
@@ -129,6 +135,8 @@ impl Worker {
         };
         let seen = match outcome {
             Outcome::Converted(_) | Outcome::Refused(_) => Seen::Well,
+            // What tripped elsewhere before says nothing about this host.
+            _ if renews == Some(Renews::Entry) => return control,
             outcome if blame::counts_against(outcome) => Seen::Tripped,
             _ => return control,
         };

@@ -6,12 +6,12 @@ use super::Worker;
 use crate::blame::{Control, Judgement};
 use crate::fetch::Upload;
 use crate::job::Job;
-use crate::ledger::{Ending, Settled};
+use crate::ledger::{Ending, Renews, Settled};
 use crate::sandbox::Attempted;
 use crate::sandbox::outcome::{End, Outcome, signal_name};
 
 /// What is written with a strike.
-pub(super) fn of(worker: &Worker, attempted: &Attempted, control: Control) -> Value {
+pub(super) fn of(worker: &Worker, attempted: &Attempted, control: Control, renews: Option<Renews>) -> Value {
     let facts = &attempted.facts;
     let (exit, signal) = match facts.end {
         End::Exited(code) => (Some(code), None),
@@ -29,6 +29,7 @@ pub(super) fn of(worker: &Worker, attempted: &Attempted, control: Control) -> Va
         "signal": signal,
         "co_running": worker.running().saturating_sub(1),
         "control": control,
+        "renews": renews,
         "host": facts.host,
         "load": attempted.load,
         "layers": attempted.layers.iter().filter(|report| report.held.is_up()).map(|report| report.layer).collect::<Vec<_>>(),
@@ -58,20 +59,22 @@ pub(super) fn sentence(outcome: &Outcome) -> String {
 }
 
 /// One line per attempt.
-pub(super) fn log(job: &Job, upload: &Upload, ending: &Ending, settled: &Settled) {
+pub(super) fn log(job: &Job, upload: &Upload, renews: Option<Renews>, ending: &Ending, settled: &Settled) {
+    let renews = renews.map(Renews::word);
     let usage = ending.usage;
     let (job, tenant, digest) = (&job.job, &job.tenant, upload.digest.short());
     let (outcome, why) = (ending.outcome.word(), sentence(&ending.outcome));
     let (cpu_ms, wall_ms, peak_bytes) = (usage.cpu_ms, usage.wall_ms, usage.peak_memory_bytes);
     match settled {
         Settled::Judged(Judgement::Retry) if matches!(ending.outcome, Outcome::Declined(_)) => {
-            tracing::info!(job, tenant, digest, outcome, why, cpu_ms, "attempt ended");
+            tracing::info!(job, tenant, digest, renews, outcome, why, cpu_ms, "attempt ended");
         }
         Settled::Judged(Judgement::Clear | Judgement::Remember) => {
             tracing::info!(
                 job,
                 tenant,
                 digest,
+                renews,
                 outcome,
                 cpu_ms,
                 wall_ms,
@@ -84,6 +87,7 @@ pub(super) fn log(job: &Job, upload: &Upload, ending: &Ending, settled: &Settled
                 job,
                 tenant,
                 digest,
+                renews,
                 outcome,
                 why,
                 ?settled,
@@ -95,6 +99,7 @@ pub(super) fn log(job: &Job, upload: &Upload, ending: &Ending, settled: &Settled
                 job,
                 tenant,
                 digest,
+                renews,
                 outcome,
                 why,
                 ?settled,

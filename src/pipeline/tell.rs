@@ -10,7 +10,7 @@ use crate::digest::Digest;
 use crate::fetch::Upload as Fetched;
 use crate::health::Cause;
 use crate::job::Job;
-use crate::ledger::{Attempt, Ending, Lost, Settled, WorkerId};
+use crate::ledger::{Attempt, Ending, Lost, Renews, Settled, WorkerId};
 use crate::notices::{Kind, Turn, Upload, What};
 use crate::quarantine::Gate;
 use crate::sandbox::outcome::Outcome;
@@ -24,6 +24,7 @@ pub(super) struct Subject {
     name: String,
     job: String,
     gate: Gate,
+    renews: Option<Renews>,
 }
 
 impl Subject {
@@ -34,6 +35,7 @@ impl Subject {
             name: job.source.key.clone(),
             job: job.job.clone(),
             gate: attempt.gate,
+            renews: attempt.renews,
         }
     }
 
@@ -57,9 +59,10 @@ impl Worker {
             let upload = subject.upload(ending, Reason::Violation);
             self.notices.tell(&self.id, What::Violation(upload));
         }
-        // What an operator vouches for is never convicted.
+        // What an operator vouches for is never convicted; what was in quarantine and stays there is no news.
         if let Settled::Judged(Judgement::Convict(reason)) = settled
             && subject.gate != Gate::Vouched
+            && subject.renews != Some(Renews::Entry)
         {
             let upload = subject.upload(ending, *reason);
             self.notices.tell(&self.id, What::Quarantined(upload));
@@ -173,6 +176,7 @@ mod tests {
             slots: 1,
             vitals: Vitals::new(),
             dedupe: Dedupe::default(),
+            renewals: 0,
             notices: Notices::kept(&Kind::ALL),
         };
         Worker::sign_on(setup).await.unwrap()
@@ -185,6 +189,7 @@ mod tests {
             name: "a.webp".to_owned(),
             job: "job-1".to_owned(),
             gate,
+            renews: None,
         }
     }
 
@@ -249,6 +254,26 @@ mod tests {
                 let sha256 = Digest::of(b"a bomb").to_string();
                 assert_eq!(fields, ["acme", "a.webp", "job-1", &sha256]);
             }
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_stays_in_quarantine_is_no_news() {
+        for (renews, kinds) in [
+            (Some(Renews::Entry), &["violation"][..]),
+            (Some(Renews::Result), &["violation", "quarantined"]),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let worker = worker(folder.path()).await;
+            let subject = Subject {
+                renews,
+                ..subject(Gate::Open)
+            };
+            let convicted = Settled::Judged(Judgement::Convict(Reason::Violation));
+            worker.tell_of_attempt(&subject, &ending(Outcome::Violation), &convicted);
+            let told = worker.notices.told();
+            let told: Vec<_> = told.iter().map(|notice| notice["kind"].as_str().unwrap()).collect();
+            assert_eq!(told, kinds, "{renews:?}");
         }
     }
 

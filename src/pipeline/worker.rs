@@ -52,6 +52,7 @@ pub struct Worker {
     /// Whom it tells of what goes wrong.
     pub notices: Notices,
     pub(super) dedupe: Dedupe,
+    pub(super) renewals: u32,
     pub(super) flights: Flights,
     pub(super) doubt: Doubt,
     pub(super) claims: Claims,
@@ -77,6 +78,8 @@ pub struct Setup<'a> {
     pub slots: usize,
     /// Who shares renditions.
     pub dedupe: Dedupe,
+    /// Most renewals that may run in the fleet.
+    pub renewals: u32,
     /// Where it notes what it knows of itself.
     pub vitals: Arc<Vitals>,
     /// Whom it tells of what goes wrong.
@@ -152,6 +155,7 @@ impl Worker {
             vitals: setup.vitals,
             notices: setup.notices,
             dedupe: setup.dedupe,
+            renewals: setup.renewals,
             flights,
             doubt: Doubt::default(),
             claims: Claims::default(),

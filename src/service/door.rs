@@ -14,6 +14,7 @@ use crate::broker::{Delivery, Moved};
 use crate::clock;
 use crate::job::{InvalidJob, Job};
 use crate::ledger::{ByClaim, Entry};
+use crate::pipeline::Terms;
 use crate::tenants::gate::{Gate, enqueued_ms};
 use crate::traces::{self, GoesOn};
 use crate::verdict::Report;
@@ -172,8 +173,8 @@ impl Service {
             queued_ms: enqueued_ms.map(|since| clock::unix_ms().saturating_sub(since)),
             ..worker.listed(&refused, entry)
         };
-        let recipe = job.recipe.key();
-        let answer = ledger.answer_by_claim(&job.job, &claimed, &recipe, Box::new(refusal));
+        let claim = self.worker.claim_of(job, &claimed, Terms::default());
+        let answer = ledger.answer_by_claim(&claim, Box::new(refusal));
         Ok(answer.await?)
     }
 

@@ -8,7 +8,7 @@ use super::hours::Hours;
 use super::untold::Untold;
 use crate::blame::Judgement;
 use crate::clock::{self, Stopwatch};
-use crate::ledger::{Ending, Settled};
+use crate::ledger::{Ending, Renews, Settled};
 use crate::pipeline::Retry;
 use crate::sandbox::outcome::Outcome;
 use crate::verdict::{Reason, Report};
@@ -68,6 +68,8 @@ pub struct Tally {
     strikes: Vec<Counter>,
     /// Convictions by reason.
     convictions: Vec<Counter>,
+    /// Those of them that tried again what was decided under another epoch.
+    pub renewals: Family,
     /// Attempts whose worker was lost, as this one found.
     pub lost: Counter,
     /// Jobs that are tried again.
@@ -102,6 +104,7 @@ impl Tally {
             upload_bytes: Counter::default(),
             strikes: by_reason(),
             convictions: by_reason(),
+            renewals: Family::of(&Outcome::WORDS),
             lost: Counter::default(),
             retries: Family::of(&RETRIES),
             controls: Family::of(&["converted", "failed", "unclear"]),
@@ -148,15 +151,21 @@ impl Tally {
     }
 
     /// An attempt has ended, and was settled.
-    pub fn attempt_ended(&self, ending: &Ending, settled: &Settled) {
+    pub fn attempt_ended(&self, ending: &Ending, settled: &Settled, renews: Option<Renews>) {
         self.attempts.one(ending.outcome.word());
+        if renews.is_some() {
+            self.renewals.one(ending.outcome.word());
+        }
         self.cpu.saw(ending.usage.cpu_ms);
         self.wall.saw(ending.usage.wall_ms);
         self.memory.saw(ending.usage.peak_memory_bytes);
         self.upload_bytes.add(ending.looks.bytes);
         let (strike, conviction) = match settled {
             Settled::Judged(Judgement::Strike(reason)) => (Some(*reason), None),
-            Settled::Judged(Judgement::Convict(reason)) => (Some(*reason), Some(*reason)),
+            // What stays in quarantine was convicted before.
+            Settled::Judged(Judgement::Convict(reason)) => {
+                (Some(*reason), Some(*reason).filter(|_| renews != Some(Renews::Entry)))
+            }
             _ => (None, None),
         };
         count(&self.strikes, strike);

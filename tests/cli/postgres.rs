@@ -81,7 +81,7 @@ fn a_ledger_is_made_looked_at_and_copied_into() {
     let convicted = lines(&world.run(&["convert", "--json", "--out", "out", &fixture(BOMB)])).remove(0);
     assert_eq!(convicted["status"], "quarantined", "{convicted}");
     let made = lines(&ledger(&world, &["migrate", "--json"])).remove(0);
-    assert_eq!((made["before"].as_i64(), made["schema"].as_i64()), (Some(0), Some(4)));
+    assert_eq!((made["before"].as_i64(), made["schema"].as_i64()), (Some(0), Some(5)));
     let again = String::from_utf8(ledger(&world, &["migrate"]).stdout).unwrap();
     assert!(again.contains("nothing to do") && !again.contains("s3cr3t"), "{again}");
 
@@ -97,7 +97,7 @@ fn a_ledger_is_made_looked_at_and_copied_into() {
 
     let status = String::from_utf8(ledger(&world, &["status"]).stdout).unwrap();
     assert!(
-        status.contains("schema 4; this program makes 4") && !status.contains("s3cr3t"),
+        status.contains("schema 5; this program makes 5") && !status.contains("s3cr3t"),
         "{status}"
     );
     let status = lines(&ledger(&world, &["status", "--json"])).remove(0);

@@ -353,14 +353,11 @@ pub async fn a_trip_in_the_encoder_closes_its_recipe_only(world: &dyn World) {
     let _ = trip_in(ledger, &claim("x"), Phase::Encode, tripped(Reason::Cpu)).await;
     assert_eq!(entry(ledger, "x").await.unwrap().scope, Scope::Recipe);
     assert!(matches!(ledger.claim(&claim("x")).await.unwrap(), Claimed::Listed(_)));
-    assert_eq!(
-        ledger.refused(&digest("x"), &recipe("large"), "acme").await.unwrap(),
-        None
-    );
     let other = Claim {
         recipe: recipe("large"),
         ..claim("x")
     };
+    assert_eq!(ledger.refused(&other).await.unwrap(), None);
     assert_eq!(run(ledger, &other, CONVERTED).await, Judgement::Clear);
     assert_eq!(state(ledger, "x").await, Some(State::Quarantined));
 

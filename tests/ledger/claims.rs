@@ -193,21 +193,11 @@ pub async fn repeats_are_counted_when_refused(world: &dyn World) {
 pub async fn a_refusal_before_the_fetch_is_counted(world: &dyn World) {
     let ledger = world.ledger();
     convict(ledger, "bomb").await;
-    let refused = ledger
-        .refused(&digest("bomb"), &recipe("thumb"), "acme")
-        .await
-        .unwrap()
-        .unwrap();
+    let refused = ledger.refused(&claim("bomb")).await.unwrap().unwrap();
     assert_eq!((refused.repeats, refused.strikes), (1, 1));
-    assert_eq!(
-        ledger.refused(&digest("cat"), &recipe("thumb"), "acme").await.unwrap(),
-        None
-    );
+    assert_eq!(ledger.refused(&claim("cat")).await.unwrap(), None);
     let later = world.later(DAY * 40);
-    assert_eq!(
-        later.refused(&digest("bomb"), &recipe("thumb"), "acme").await.unwrap(),
-        None
-    );
+    assert_eq!(later.refused(&claim("bomb")).await.unwrap(), None);
 }
 
 pub async fn only_a_worker_that_signed_on_may_run(world: &dyn World) {

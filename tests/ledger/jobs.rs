@@ -143,8 +143,11 @@ fn refusal() -> RefusalOf {
 }
 
 async fn by_claim(ledger: &dyn Ledger, job: &str, upload: &str, asked: &str) -> ByClaim {
-    let (claimed, recipe) = (digest(upload), recipe(asked));
-    ledger.answer_by_claim(job, &claimed, &recipe, refusal()).await.unwrap()
+    let claimed = Claim {
+        recipe: recipe(asked),
+        ..claim_for(job, upload)
+    };
+    ledger.answer_by_claim(&claimed, refusal()).await.unwrap()
 }
 
 pub async fn a_claimed_digest_that_is_listed_ends_its_job(world: &dyn World) {

@@ -104,7 +104,7 @@ async fn small_writes(ledger: &'static dyn Ledger, callers: usize) {
     measure("refused, in steps", callers, move |job| async move {
         let job = format!("refused {job}");
         let _ = ledger.arrival(&job).await.unwrap();
-        let listed = ledger.refused(&digest("bomb"), &recipe("thumb"), "acme").await.unwrap();
+        let listed = ledger.refused(&claim("bomb")).await.unwrap();
         assert!(listed.is_some());
         ledger.end(&report(&job)).await.unwrap();
     })
@@ -112,8 +112,8 @@ async fn small_writes(ledger: &'static dyn Ledger, callers: usize) {
     measure("refused, by claim", callers, move |job| async move {
         let (job, word) = (format!("claimed {job}"), report(&job));
         let refusal = Box::new(move |_: &Entry| word.clone());
-        let (bomb, thumb) = (digest("bomb"), recipe("thumb"));
-        let answer = ledger.answer_by_claim(&job, &bomb, &thumb, refusal);
+        let claimed = claim_for(&job, "bomb");
+        let answer = ledger.answer_by_claim(&claimed, refusal);
         assert!(matches!(answer.await.unwrap(), ByClaim::Refused(_)));
     })
     .await;

@@ -16,7 +16,7 @@ async fn refusals(ledger: &dyn Ledger, upload: &str) -> Refusals {
 
 /// Refused before its fetch.
 async fn refuse(ledger: &dyn Ledger, upload: &str, tenant: &str) {
-    let refused = ledger.refused(&digest(upload), &recipe("thumb"), tenant).await.unwrap();
+    let refused = ledger.refused(&of(tenant, upload)).await.unwrap();
     assert!(refused.is_some(), "{upload}");
 }
 
@@ -46,8 +46,8 @@ pub async fn a_refusal_is_its_tenants_whichever_way_it_came(world: &dyn World) {
     let Claimed::Listed(_) = ledger.claim(&of("globex", "bomb")).await.unwrap() else {
         panic!("not refused");
     };
-    let (bomb, thumb) = (digest("bomb"), recipe("thumb"));
-    let by_claim = ledger.answer_by_claim("j", &bomb, &thumb, Box::new(|_| report("j")));
+    let claimed = claim_for("j", "bomb");
+    let by_claim = ledger.answer_by_claim(&claimed, Box::new(|_| report("j")));
     assert!(matches!(by_claim.await.unwrap(), ByClaim::Refused(_)));
 
     let found = refusals(ledger, "bomb").await;
@@ -59,10 +59,7 @@ pub async fn a_refusal_is_its_tenants_whichever_way_it_came(world: &dyn World) {
     assert_eq!(found.days.iter().map(|day| day.times).sum::<u64>(), 4);
     assert_eq!(entry(ledger, "bomb").await.unwrap().repeats, 4);
     // What was not refused leaves nothing.
-    assert_eq!(
-        ledger.refused(&digest("cat"), &recipe("thumb"), "acme").await.unwrap(),
-        None
-    );
+    assert_eq!(ledger.refused(&claim("cat")).await.unwrap(), None);
     convict(ledger, "other").await;
     assert_eq!(refusals(ledger, "other").await.hours, []);
 }

@@ -63,6 +63,15 @@ pub fn claim(upload: &str) -> Claim {
         job: format!("job-{upload}"),
         alone: true,
         most_in_flight: None,
+        renewals: 2,
+    }
+}
+
+/// The same for a job of this name.
+pub fn claim_for(job: &str, upload: &str) -> Claim {
+    Claim {
+        job: job.to_owned(),
+        ..claim(upload)
     }
 }
 

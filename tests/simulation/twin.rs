@@ -272,6 +272,7 @@ impl Ledger for Twin<'_> {
             job: self.job(claim.job),
             alone: claim.alone,
             most_in_flight: None,
+            renewals: 2,
         };
         let ledger = self.real();
         // Looking first, as the flow does, gives the same answer wherever nothing is to be recorded.

@@ -7,9 +7,12 @@ use super::probation;
 use super::rows::{Run, json, word};
 use crate::blame::{Judgement, Scope};
 use crate::ledger::engine::{Fault, Session, query};
-use crate::ledger::{Entry, Looks};
+use crate::ledger::{Entry, Epoch, Looks, Renews};
 use crate::quarantine::{Gate, State};
 use crate::verdict::Reason;
+
+/// What the audit trail calls the end of a renewal: the entry is let go, or stays.
+pub(super) const RENEW: &str = "renew";
 
 /// What a run is held against its upload for.
 pub(super) struct Charge {
@@ -32,6 +35,7 @@ pub(super) async fn press(
     match change(present.as_ref(), run, judgement, charge) {
         Change::None => {}
         Change::Widen => widen(session, present, run, charge).await?,
+        Change::Renew => renew(session, present, run, judgement, charge).await?,
         Change::To(state, action) => {
             let before = present.as_ref().map(|entry| entry.state);
             let mut entry = charged(present, run, charge, session.now);
@@ -63,6 +67,7 @@ enum Change {
     None,
     To(State, &'static str),
     Widen,
+    Renew,
 }
 
 fn change(present: Option<&Entry>, run: &Run, judgement: Judgement, charge: &Charge) -> Change {
@@ -70,6 +75,9 @@ fn change(present: Option<&Entry>, run: &Run, judgement: Judgement, charge: &Cha
     match present {
         _ if run.gate == Gate::Vouched => Change::None,
         Some(entry) if entry.state == State::Allowed => Change::None,
+        Some(entry) if run.renews_as_it_is(entry) => Change::Renew,
+        // An operator who let it go while it was tried again knew what it was in for.
+        Some(entry) if run.renews == Some(Renews::Entry) && entry.state == State::Released => Change::None,
         Some(entry) if matches!(entry.state, State::Quarantined | State::Confirmed) => {
             let other = entry.recipe.as_ref() != Some(&run.recipe) || charge.scope == Scope::Upload;
             if convict && entry.scope == Scope::Recipe && other {
@@ -92,6 +100,31 @@ async fn widen(session: &mut Session, present: Option<Entry>, run: &Run, charge:
     entries::enter(&mut entry, state, session.now);
     let why = format!("recipe {} tripped as well: {}", run.recipe.0, charge.detail);
     entries::save(session, &entry, Some(state), Cause::rule("widen", &why)).await
+}
+
+/// The upload trips under another epoch, too: its entry stays, and is of that epoch now. A conviction is written into it as a first one is, but
+/// covers no less than the entry did; what would convict no newcomer changes nothing else.
+async fn renew(
+    session: &mut Session,
+    present: Option<Entry>,
+    run: &Run,
+    judgement: Judgement,
+    charge: &Charge,
+) -> Result<(), Fault> {
+    let Some(mut entry) = present else { return Ok(()) };
+    let (state, scope) = (entry.state, entry.scope);
+    if let Judgement::Convict(_) = judgement {
+        entry = charged(Some(entry), run, charge, session.now);
+        if scope == Scope::Upload {
+            entry.scope = scope;
+        }
+        entries::enter(&mut entry, state, session.now);
+    }
+    entry.epoch = run.epoch.clone();
+    entry.specimen = charge.specimen.clone().or(entry.specimen);
+    let Epoch { build, limits } = &run.epoch;
+    let why = format!("it stays, under build {build}, limits {limits}: {}", charge.detail);
+    entries::save(session, &entry, Some(state), Cause::rule(RENEW, &why)).await
 }
 
 /// The entry with the charge on it; who sent the upload first, and when it was first entered, stays.

@@ -1,15 +1,17 @@
-//! Whether a digest may run: entry first, then what is remembered, then what is running, then the rule for running alone.
+//! Whether a digest may run: entry first, then what is remembered, then what is running, then the rule for running alone. What was decided under
+//! another epoch is the answer, too, but for the few that may be renewed at a time.
+
+use std::time::Duration;
 
 use super::refusals::{self, Tally};
 use super::rows::{self, Memory, gate_word};
-use super::{entries, workers};
-use crate::blame::REFUSAL_MEMORY;
+use super::{entries, settle, workers};
 use crate::digest::Digest;
 use crate::ledger::engine::{Fault, Lock, Session, Statements, Wire, query};
-use crate::ledger::{Attempt, AttemptId, Claim, Claimed, Entry, Epoch, Known, WorkerId};
+use crate::ledger::renewal::{self, Room, Worth};
+use crate::ledger::{Attempt, AttemptId, Claim, Claimed, Entry, Known, Renews, WorkerId};
 use crate::quarantine::Gate;
 use crate::recipe::RecipeKey;
-use crate::verdict::Status;
 
 /// Longest name that is kept, in characters.
 const NAME: usize = 512;
@@ -23,7 +25,7 @@ pub(super) async fn look(session: &mut Session, claim: &Claim) -> Result<Option<
         Decision::Full => Some(Claimed::TenantFull),
         Decision::Alone => Some(Claimed::MustBeAlone),
         Decision::Closed => entry.map(|entry| Claimed::Listed(Box::new(entry))),
-        Decision::Free(_) => None,
+        Decision::Free(..) => None,
     })
 }
 
@@ -36,11 +38,22 @@ pub(super) fn locks(claim: &Claim) -> Vec<Lock> {
 
 /// Decides again, where nobody else can come between, and records the repeat or the attempt.
 pub(super) async fn claim(session: &mut Session, claim: &Claim) -> Result<Claimed, Fault> {
-    let entry = entries::current(session, &claim.digest).await?;
+    let stored = entries::stored(session, &claim.digest).await?;
+    let entry = stored.clone().map(|entry| entries::as_of(entry, session.now));
     if gate(entry.as_ref(), &claim.recipe) == Gate::Solo {
         session.lock(&[Lock::Solo]).await?;
     }
-    let decision = decide(session, claim, entry.as_ref()).await?;
+    let mut decision = decide(session, claim, entry.as_ref()).await?;
+    if let Decision::Free(_, Some(_)) = decision {
+        // Whoever begins one is waited for: its own counts.
+        session.lock(&[Lock::Renewals]).await?;
+        decision = decide(session, claim, entry.as_ref()).await?;
+    }
+    // Rows come after all locks.
+    let entry = match stored {
+        Some(entry) => Some(entries::brought_up(session, entry).await?),
+        None => None,
+    };
     match (decision, entry) {
         (Decision::Closed, Some(entry)) => {
             let entry = count_repeat(session, entry, &claim.tenant).await?;
@@ -49,22 +62,33 @@ pub(super) async fn claim(session: &mut Session, claim: &Claim) -> Result<Claime
         (Decision::Known(known), _) => Ok(Claimed::Known(known)),
         (Decision::Full, _) => Ok(Claimed::TenantFull),
         (Decision::Alone, _) => Ok(Claimed::MustBeAlone),
-        (Decision::Free(gate), entry) => {
+        (Decision::Free(gate, renews), entry) => {
             let raised = entry.and_then(|entry| entry.raised);
-            Ok(Claimed::Run(start(session, claim, gate, raised).await?))
+            let id = start(session, claim, gate, renews).await?;
+            Ok(Claimed::Run(Attempt {
+                id,
+                gate,
+                raised,
+                renews,
+            }))
         }
         (Decision::Busy | Decision::Closed, _) => Ok(Claimed::Busy),
     }
 }
 
-/// The entry that refuses this recipe of the digest, where there is one.
-pub(super) async fn refused(
-    session: &mut Session,
-    digest: &Digest,
-    recipe: &RecipeKey,
-) -> Result<Option<Entry>, Fault> {
-    let entry = entries::find(session, digest).await?;
-    Ok(entry.filter(|entry| gate(Some(entry), recipe) == Gate::Closed))
+/// The entry that refuses a claim, where there is one.
+pub(super) async fn refused(session: &mut Session, claim: &Claim) -> Result<Option<Entry>, Fault> {
+    let entry = entries::find(session, &claim.digest).await?;
+    match refuses(session, claim, entry.as_ref()).await? {
+        true => Ok(entry),
+        false => Ok(None),
+    }
+}
+
+/// Whether an entry refuses a claim. One that may be renewed now does not.
+pub(super) async fn refuses(session: &mut Session, claim: &Claim, entry: Option<&Entry>) -> Result<bool, Fault> {
+    let closed = gate(entry, &claim.recipe) == Gate::Closed;
+    Ok(closed && matches!(decide(session, claim, entry).await?, Decision::Closed))
 }
 
 /// What a look tells of a job with a claimed digest.
@@ -94,17 +118,40 @@ enum Decision {
     Busy,
     Full,
     Alone,
-    Free(Gate),
+    Free(Gate, Option<Renews>),
+}
+
+/// What was decided before, as an answer.
+enum Before {
+    Nothing,
+    /// It holds, or nobody may try it again now.
+    Holds(Decision),
+    /// It may be tried again.
+    Old(Renews, Decision),
 }
 
 async fn decide(session: &mut Session, claim: &Claim, entry: Option<&Entry>) -> Result<Decision, Fault> {
     let gate = gate(entry, &claim.recipe);
-    if gate == Gate::Closed {
-        return Ok(Decision::Closed);
+    let before = match (gate, entry) {
+        (Gate::Closed, Some(entry)) => listed(session, claim, entry).await?,
+        _ => remembered(session, claim).await?,
+    };
+    match before {
+        Before::Holds(answer) => Ok(answer),
+        Before::Nothing => may_run(session, claim, gate, None).await,
+        Before::Old(renews, answer) => {
+            // What is closed runs as a newcomer does. Nobody waits for a renewal but the job that begins it.
+            let gate = if gate == Gate::Closed { Gate::Open } else { gate };
+            match may_run(session, claim, gate, Some(renews)).await? {
+                Decision::Busy | Decision::Full => Ok(answer),
+                decision => Ok(decision),
+            }
+        }
     }
-    if let Some(known) = remembered(session, claim).await? {
-        return Ok(Decision::Known(Box::new(known)));
-    }
+}
+
+/// What may be done about a digest of which nothing is known that holds.
+async fn may_run(session: &mut Session, claim: &Claim, gate: Gate, renews: Option<Renews>) -> Result<Decision, Fault> {
     let running = query(session.sql.is_running).bind(claim.digest.to_string());
     if running.fetch_optional(session.connection()).await?.is_some() {
         return Ok(Decision::Busy);
@@ -120,7 +167,7 @@ async fn decide(session: &mut Session, claim: &Claim, entry: Option<&Entry>) -> 
     if gate == Gate::Solo && !claim.alone {
         return Ok(Decision::Alone);
     }
-    Ok(Decision::Free(gate))
+    Ok(Decision::Free(gate, renews))
 }
 
 async fn tenant_is_full(session: &mut Session, claim: &Claim) -> Result<bool, Fault> {
@@ -133,29 +180,58 @@ async fn tenant_is_full(session: &mut Session, claim: &Claim) -> Result<bool, Fa
 }
 
 /// Whether an upload with this entry may run with the recipe that is asked for.
-pub(super) fn gate(entry: Option<&Entry>, asked: &RecipeKey) -> Gate {
+fn gate(entry: Option<&Entry>, asked: &RecipeKey) -> Gate {
     entry.map_or(Gate::Open, |entry| {
         entry.state.gate(entry.scope, entry.recipe.as_ref(), asked)
     })
 }
 
-async fn remembered(session: &mut Session, claim: &Claim) -> Result<Option<Known>, Fault> {
+/// What an entry that closes its digest is worth.
+async fn listed(session: &mut Session, claim: &Claim, entry: &Entry) -> Result<Before, Fault> {
+    // What costs nothing first: a flood of repeats comes by here.
+    let may_be_old = renewal::of_entry(entry, &claim.epoch, 0) == Worth::Old;
+    if !may_be_old || room(session, claim).await? == Room::Full {
+        return Ok(Before::Holds(Decision::Closed));
+    }
+    let strikes = settle::strikes_under(session, &claim.digest, &claim.epoch).await?;
+    Ok(match renewal::of_entry(entry, &claim.epoch, strikes.len()) {
+        Worth::Old => Before::Old(Renews::Entry, Decision::Closed),
+        Worth::Holds | Worth::Nothing => Before::Holds(Decision::Closed),
+    })
+}
+
+/// What is remembered of a digest and a recipe, and what that is worth.
+async fn remembered(session: &mut Session, claim: &Claim) -> Result<Before, Fault> {
     let query = query(session.sql.result)
         .bind(claim.digest.to_string())
         .bind(claim.recipe.0.clone());
     let row = query.fetch_optional(session.connection()).await?;
-    let memory = row.map(|row| rows::memory(&row)).transpose()?;
-    Ok(memory
-        .filter(|memory| holds(memory, &claim.epoch, session.now))
-        .map(|memory| memory.known))
+    let Some(Memory { known, epoch, at }) = row.map(|row| rows::memory(&row)).transpose()? else {
+        return Ok(Before::Nothing);
+    };
+    let age = Duration::from_millis(session.now.saturating_sub(at).max(0).unsigned_abs());
+    let worth = renewal::of_result(known.status, &epoch, &claim.epoch, age);
+    let known = Decision::Known(Box::new(known));
+    Ok(match worth {
+        Worth::Nothing => Before::Nothing,
+        Worth::Holds => Before::Holds(known),
+        Worth::Old => match room(session, claim).await? {
+            Room::Free => Before::Old(Renews::Result, known),
+            Room::Full => Before::Holds(known),
+        },
+    })
 }
 
-/// Renditions hold within a build; a refusal within build and limits, for a day.
-fn holds(memory: &Memory, epoch: &Epoch, now: i64) -> bool {
-    match memory.known.status {
-        Status::Converted => memory.epoch.build == epoch.build,
-        _ => memory.epoch == *epoch && i128::from(now) - i128::from(memory.at) < REFUSAL_MEMORY.as_millis() as i128,
+/// Whether one more renewal may run in the fleet. It is only sure under [`Lock::Renewals`].
+async fn room(session: &mut Session, claim: &Claim) -> Result<Room, Fault> {
+    if claim.renewals == 0 {
+        return Ok(Room::Full);
     }
+    let row = query(session.sql.renewals_running)
+        .fetch_one(session.connection())
+        .await?;
+    let running: i64 = row.try_get("running")?;
+    Ok(renewal::room(claim.renewals, running.max(0).unsigned_abs()))
 }
 
 /// Releases what is recorded as running on a digest for a worker that does not run it.
@@ -190,7 +266,7 @@ async fn count_repeat(session: &mut Session, mut entry: Entry, tenant: &str) -> 
     Ok(entry)
 }
 
-async fn start(session: &mut Session, claim: &Claim, gate: Gate, raised: Option<u32>) -> Result<Attempt, Fault> {
+async fn start(session: &mut Session, claim: &Claim, gate: Gate, renews: Option<Renews>) -> Result<AttemptId, Fault> {
     workers::must_be_signed_on(session, &claim.worker).await?;
     let query = query(session.sql.start_run)
         .bind(claim.digest.to_string())
@@ -202,11 +278,8 @@ async fn start(session: &mut Session, claim: &Claim, gate: Gate, raised: Option<
         .bind(claim.name.chars().take(NAME).collect::<String>())
         .bind(claim.job.clone())
         .bind(gate_word(gate))
-        .bind(session.now);
+        .bind(session.now)
+        .bind(renews.map(Renews::word));
     let row = query.fetch_one(session.connection()).await?;
-    Ok(Attempt {
-        id: AttemptId(row.try_get("id")?),
-        gate,
-        raised,
-    })
+    Ok(AttemptId(row.try_get("id")?))
 }

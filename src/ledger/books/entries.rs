@@ -30,23 +30,29 @@ impl<'a> Cause<'a> {
 /// The entry of a digest, as of now: one whose time is over counts as expired.
 pub(super) async fn find(session: &mut Session, digest: &Digest) -> Result<Option<Entry>, Fault> {
     let now = session.now;
+    Ok(stored(session, digest).await?.map(|entry| as_of(entry, now)))
+}
+
+/// The entry of a digest as it is written, its time over or not.
+pub(super) async fn stored(session: &mut Session, digest: &Digest) -> Result<Option<Entry>, Fault> {
     let query = query(session.sql.entry).bind(digest.to_string());
     let row = query.fetch_optional(session.connection()).await?;
-    row.map(|row| rows::entry(&row).map(|entry| as_of(entry, now)))
-        .transpose()
+    row.map(|row| rows::entry(&row)).transpose()
 }
 
 /// The same in a transaction that writes: an entry whose time is over is moved to expired.
 pub(super) async fn current(session: &mut Session, digest: &Digest) -> Result<Option<Entry>, Fault> {
-    let query = query(session.sql.entry).bind(digest.to_string());
-    let row = query.fetch_optional(session.connection()).await?;
-    let Some(entry) = row.map(|row| rows::entry(&row)).transpose()? else {
-        return Ok(None);
-    };
-    if is_due(&entry, session.now) {
-        expire(session, entry).await.map(Some)
-    } else {
-        Ok(Some(entry))
+    match stored(session, digest).await? {
+        Some(entry) => brought_up(session, entry).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Moves an entry to expired, if its time is over.
+pub(super) async fn brought_up(session: &mut Session, entry: Entry) -> Result<Entry, Fault> {
+    match is_due(&entry, session.now) {
+        true => expire(session, entry).await,
+        false => Ok(entry),
     }
 }
 

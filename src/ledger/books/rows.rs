@@ -10,10 +10,10 @@ use crate::blame::Strike;
 use crate::digest::Digest;
 use crate::ledger::engine::{Cell, Fault, Row};
 use crate::ledger::{
-    AttemptId, AttemptRecord, AuditRecord, Entry, Epoch, KeptJob, Known, Sender, StrikeRecord, TenantAuditRecord,
-    TenantSummary, Token, TokenStanding, TrailRecord, WorkerId, WorkerRecord,
+    AttemptId, AttemptRecord, AuditRecord, Entry, Epoch, KeptJob, Known, Renews, Sender, StrikeRecord,
+    TenantAuditRecord, TenantSummary, Token, TokenStanding, TrailRecord, WorkerId, WorkerRecord,
 };
-use crate::quarantine::Gate;
+use crate::quarantine::{Gate, State};
 use crate::recipe::RecipeKey;
 use crate::tenants::{SomeLimits, Standing, Use};
 use crate::verdict::Status;
@@ -120,6 +120,14 @@ pub(super) struct Run {
     pub(super) name: String,
     pub(super) gate: Gate,
     pub(super) started: DateTime<Utc>,
+    pub(super) renews: Option<Renews>,
+}
+
+impl Run {
+    /// Whether this is the entry whose verdict is tried again, and nobody has decided about it since.
+    pub(super) fn renews_as_it_is(&self, entry: &Entry) -> bool {
+        self.renews == Some(Renews::Entry) && entry.state == State::Quarantined && entry.changed <= self.started
+    }
 }
 
 /// A remembered result, with what it is valid for.
@@ -141,6 +149,7 @@ pub(super) fn run(row: &Row) -> Result<Run, Fault> {
         name: cells.get("name")?,
         gate: cells.gate("gate")?,
         started: cells.time("started")?,
+        renews: cells.word_or_none("renews")?,
     })
 }
 
@@ -223,6 +232,7 @@ pub(super) fn attempt_record(row: &Row) -> Result<AttemptRecord, Fault> {
         ended: cells.time_or_none("ended")?,
         outcome: cells.get("outcome")?,
         usage: cells.json("usage")?,
+        renews: cells.word_or_none("renews")?,
     })
 }
 

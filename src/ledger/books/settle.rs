@@ -1,11 +1,12 @@
 //! The end of an attempt: judged by [`crate::blame`], written with everything that follows from it.
 
-use super::charge::{self, Charge};
+use super::charge::{self, Charge, RENEW};
 use super::entries::{self, Cause};
 use super::rows::{self, Run, json, word};
 use crate::blame::{self, Judgement, Scope, Strike};
+use crate::digest::Digest;
 use crate::ledger::engine::{Fault, Row, Session, query};
-use crate::ledger::{Ending, Settled};
+use crate::ledger::{Ending, Epoch, Settled};
 use crate::quarantine::{Gate, State};
 use crate::sandbox::outcome::{Outcome, Usage};
 use crate::verdict::{Reason, Status};
@@ -41,11 +42,16 @@ pub(super) async fn settle(session: &mut Session, ending: &Ending) -> Result<Set
 pub(super) async fn counted_strikes(session: &mut Session, run: &Run) -> Result<Vec<Strike>, Fault> {
     // Letting go for lack of time forgives strikes, so the entry is brought up to date first.
     let _ = entries::current(session, &run.digest).await?;
+    strikes_under(session, &run.digest, &run.epoch).await
+}
+
+/// The strikes of a digest in an epoch, since it was last let go.
+pub(super) async fn strikes_under(session: &mut Session, digest: &Digest, epoch: &Epoch) -> Result<Vec<Strike>, Fault> {
     let now = session.now;
     let query = query(session.sql.strikes_that_count)
-        .bind(run.digest.to_string())
-        .bind(run.epoch.build.clone())
-        .bind(run.epoch.limits.clone());
+        .bind(digest.to_string())
+        .bind(epoch.build.clone())
+        .bind(epoch.limits.clone());
     let found = query.fetch_all(session.connection()).await?;
     found.iter().map(|row| rows::strike(row, now)).collect()
 }
@@ -90,20 +96,25 @@ async fn remember(session: &mut Session, run: &Run, ending: &Ending, status: Sta
     Ok(())
 }
 
-/// The child ended in order: a suspicion is cleared.
+/// The child ended in order: a suspicion is cleared, and a verdict that was tried again is taken back.
 async fn clear(session: &mut Session, run: &Run) -> Result<(), Fault> {
-    let entry = entries::current(session, &run.digest).await?;
-    let Some(mut entry) = entry.filter(|entry| entry.state == State::Suspected && run.gate != Gate::Vouched) else {
+    let Some(mut entry) = entries::current(session, &run.digest).await? else {
         return Ok(());
     };
+    let before = entry.state;
+    let (action, why) = match before {
+        State::Suspected if run.gate != Gate::Vouched => ("clear", "it ran and ended in order".to_owned()),
+        State::Quarantined if run.renews_as_it_is(&entry) => {
+            let Epoch { build, limits } = &run.epoch;
+            (
+                RENEW,
+                format!("it ran and ended in order under build {build}, limits {limits}"),
+            )
+        }
+        _ => return Ok(()),
+    };
     entries::enter(&mut entry, State::Released, session.now);
-    entries::save(
-        session,
-        &entry,
-        Some(State::Suspected),
-        Cause::rule("clear", "it ran and ended in order"),
-    )
-    .await
+    entries::save(session, &entry, Some(before), Cause::rule(action, &why)).await
 }
 
 fn charge_for(ending: &Ending, reason: Reason) -> Charge {

@@ -11,8 +11,7 @@ use super::rows::{Cells, json};
 use super::{claim, entries, jobs};
 use crate::digest::Digest;
 use crate::ledger::engine::{Fault, Session, query};
-use crate::ledger::{Arrival, ByClaim, Entry, KeptJob, RefusalOf};
-use crate::quarantine::Gate;
+use crate::ledger::{Arrival, ByClaim, Claim, Entry, Epoch, KeptJob, RefusalOf};
 use crate::recipe::RecipeKey;
 use crate::verdict::Report;
 
@@ -21,9 +20,7 @@ const LONGEST_MS: i64 = 1 << 53;
 
 /// A job with a claimed digest, to be refused if that digest is listed.
 pub(super) struct Answer {
-    pub(super) job: String,
-    pub(super) digest: Digest,
-    pub(super) recipe: RecipeKey,
+    pub(super) claim: Claim,
     pub(super) refusal: RefusalOf,
 }
 
@@ -85,18 +82,29 @@ async fn answer(
     if asks.is_empty() {
         return Ok(Vec::new());
     }
-    let mut known = arrivals(session, asks.iter().map(|ask| &ask.input.job)).await?;
+    let mut known = arrivals(session, asks.iter().map(|ask| &ask.input.claim.job)).await?;
     let mut listed: HashMap<Digest, Option<Entry>> = HashMap::new();
+    let mut refuses: HashMap<(Digest, RecipeKey, Epoch, u32), bool> = HashMap::new();
     let mut refused = Vec::new();
     for ask in asks {
-        let Answer {
-            job, digest, recipe, ..
-        } = &ask.input;
+        let Claim {
+            job,
+            digest,
+            recipe,
+            epoch,
+            renewals,
+            ..
+        } = &ask.input.claim;
         if !listed.contains_key(digest) {
             listed.insert(*digest, entries::find(session, digest).await?);
         }
-        let entry = listed.get_mut(digest).and_then(Option::as_mut);
-        let entry = entry.filter(|entry| claim::gate(Some(entry), recipe) == Gate::Closed);
+        let mut entry = listed.get_mut(digest).and_then(Option::as_mut);
+        let same = (*digest, recipe.clone(), epoch.clone(), *renewals);
+        if !refuses.contains_key(&same) {
+            let answer = claim::refuses(session, &ask.input.claim, entry.as_deref()).await?;
+            refuses.insert(same.clone(), answer);
+        }
+        entry = entry.filter(|_| refuses[&same]);
         ask.answer = Some(match (known.get(job), entry) {
             (Some(arrival), _) => arrival.clone().into(),
             (None, None) => ByClaim::New,
@@ -131,7 +139,7 @@ async fn refuse(session: &mut Session, asks: &mut [Ask<Answer, ByClaim>], refuse
     }
     let first = arrivals(session, late.into_iter()).await?;
     for ask in asks {
-        if let Some(arrival) = first.get(&ask.input.job) {
+        if let Some(arrival) = first.get(&ask.input.claim.job) {
             ask.answer = Some(arrival.clone().into());
         }
     }

@@ -7,7 +7,7 @@ use super::rows::{self, Run};
 use super::{entries, settle};
 use crate::blame::{self, Judgement, Scope};
 use crate::ledger::engine::{Fault, Session, query};
-use crate::ledger::{LEASE, Looks, Lost, WorkerId};
+use crate::ledger::{LEASE, Looks, Lost, Renews, WorkerId};
 use crate::quarantine::Gate;
 use crate::sandbox::outcome::Usage;
 use crate::verdict::Reason;
@@ -70,7 +70,9 @@ pub(super) async fn bury(session: &mut Session, worker: &WorkerId) -> Result<Vec
     let mut lost = Vec::with_capacity(runs.len());
     for run in &runs {
         let alone = run.gate == Gate::Solo && runs.len() == 1;
-        let judgement = if alone {
+        let judgement = if is_renewed(session, run).await? {
+            lose_renewal(session, run).await?
+        } else if alone {
             lose_alone(session, run).await?
         } else {
             lose_in_company(session, run).await?
@@ -140,6 +142,22 @@ async fn lose_alone(session: &mut Session, run: &Run) -> Result<Judgement, Fault
     let earlier = settle::counted_strikes(session, run).await?;
     let judgement = blame::judge_solo_loss(&earlier);
     charge::press(session, run, judgement, &loss(run, "alone")).await?;
+    Ok(judgement)
+}
+
+/// Whether the run tries a verdict again that still stands as it was.
+async fn is_renewed(session: &mut Session, run: &Run) -> Result<bool, Fault> {
+    if run.renews != Some(Renews::Entry) {
+        return Ok(false);
+    }
+    let entry = entries::current(session, &run.digest).await?;
+    Ok(entry.is_some_and(|entry| run.renews_as_it_is(&entry)))
+}
+
+/// It was in quarantine and stays there, whatever ran beside it: a strike, so that its epoch does not try it again.
+async fn lose_renewal(session: &mut Session, run: &Run) -> Result<Judgement, Fault> {
+    let judgement = Judgement::Strike(Reason::WorkerLoss);
+    charge::press(session, run, judgement, &loss(run, "to renew its verdict")).await?;
     Ok(judgement)
 }
 

@@ -25,6 +25,8 @@ pub(in crate::ledger) enum Lock {
     Tenant(i32),
     /// Who runs alone.
     Solo,
+    /// How many renewals there are.
+    Renewals,
     /// Whose the sidelines are.
     Sidelines,
     /// What was decided about tenants: revisions come in the order of their commits.

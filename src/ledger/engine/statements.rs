@@ -34,6 +34,7 @@ names! {
     start_run,
     is_running,
     is_solo_running,
+    renewals_running,
     runs_of_tenant,
     run,
     runs_of_worker,

@@ -1,4 +1,8 @@
--- The ledger in PostgreSQL, from schema 4 to schema 5: how jobs ended, by the hour.
+-- The ledger in PostgreSQL, from schema 4 to schema 5: renewals, attempts that try again what was decided under another epoch; how jobs ended, by the hour.
+
+-- result, entry; absent: nothing was decided before. A worker of an older schema makes none, and counts none.
+ALTER TABLE lazaret.attempts ADD COLUMN renews TEXT COLLATE "C";
+CREATE INDEX attempts_that_renew ON lazaret.attempts (renews) WHERE outcome = 'running' AND renews IS NOT NULL;
 
 -- Told by workers from time to time, not job by job: one that was killed has not told its last seconds.
 CREATE TABLE lazaret.verdicts (

@@ -55,6 +55,7 @@ fn lock(lock: &Lock) -> String {
         Lock::Sidelines => (5, "pg_advisory_xact_lock", 0),
         Lock::Standings => (6, "pg_advisory_xact_lock", 0),
         Lock::Reopening => (7, "pg_advisory_xact_lock", 0),
+        Lock::Renewals => (8, "pg_advisory_xact_lock", 0),
     };
     format!("SELECT {function}({}, {number}); ", LOCKS + kind)
 }
@@ -214,7 +215,7 @@ macro_rules! end {
 
 macro_rules! run_columns {
     () => {
-        "id, encode(digest, 'hex') AS digest, recipe, build, limits, worker, tenant, name, gate, started"
+        "id, encode(digest, 'hex') AS digest, recipe, build, limits, worker, tenant, name, gate, started, renews"
     };
 }
 
@@ -334,10 +335,11 @@ statements! {
     hot free_jobs = "UPDATE jobs SET owner = NULL, due = least(due, $2) WHERE job = ANY (ARRAY (SELECT job FROM jobs
         WHERE owner = $1 AND ended IS NULL ORDER BY job FOR UPDATE))";
 
-    hot start_run = "INSERT INTO attempts (digest, recipe, build, limits, worker, tenant, name, job, gate, started)
-        VALUES (decode($1, 'hex'), $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id";
+    hot start_run = "INSERT INTO attempts (digest, recipe, build, limits, worker, tenant, name, job, gate, started, renews)
+        VALUES (decode($1, 'hex'), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id";
     hot is_running = "SELECT 1 FROM attempts WHERE digest = decode($1, 'hex') AND outcome = 'running'";
     hot is_solo_running = "SELECT 1 FROM attempts WHERE gate = 'solo' AND outcome = 'running'";
+    hot renewals_running = "SELECT count(*) AS running FROM attempts WHERE renews > '' AND outcome = 'running'";
     hot runs_of_tenant = "SELECT count(*) AS running FROM attempts WHERE tenant = $1 AND outcome = 'running'";
     hot run = concat!("SELECT ", run_columns!(), " FROM attempts WHERE id = $1 AND outcome = 'running'");
     hot runs_of_worker = concat!("SELECT ", run_columns!(), " FROM attempts WHERE worker = $1 AND outcome = 'running' ORDER BY id");
@@ -546,7 +548,7 @@ statements! {
         WHERE entries.digest BETWEEN decode(rpad($1, 64, '0'), 'hex') AND decode(rpad($1, 64, 'f'), 'hex')
         ORDER BY entries.digest LIMIT 2");
     hot strikes = "SELECT id, at, attempt, reason, build, limits, evidence FROM strikes WHERE digest = decode($1, 'hex') ORDER BY id";
-    hot attempts = "SELECT id, worker, recipe, gate, started, ended, outcome, usage FROM attempts WHERE digest = decode($1, 'hex')
+    hot attempts = "SELECT id, worker, recipe, gate, started, ended, outcome, usage, renews FROM attempts WHERE digest = decode($1, 'hex')
         ORDER BY id DESC LIMIT 50";
     hot audit = "SELECT id, at, who, action, why, old_state, new_state FROM audit WHERE digest = decode($1, 'hex') ORDER BY id";
     /// A strike that came with an earlier import, or began here, is not taken twice.

@@ -13,7 +13,7 @@ macro_rules! entry_columns {
 
 macro_rules! run_columns {
     () => {
-        "id, digest, recipe, build, limits, worker, tenant, name, gate, started"
+        "id, digest, recipe, build, limits, worker, tenant, name, gate, started, renews"
     };
 }
 
@@ -222,10 +222,11 @@ statements! {
     hot hold_jobs = "UPDATE jobs SET due = ?3 WHERE job IN (SELECT value FROM json_each(?1)) AND owner = ?2 AND ended IS NULL";
     hot free_jobs = "UPDATE jobs SET owner = NULL, due = min(due, ?2) WHERE owner = ?1 AND ended IS NULL";
 
-    hot start_run = "INSERT INTO attempts (digest, recipe, build, limits, worker, tenant, name, job, gate, started)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING id";
+    hot start_run = "INSERT INTO attempts (digest, recipe, build, limits, worker, tenant, name, job, gate, started, renews)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) RETURNING id";
     hot is_running = "SELECT 1 FROM attempts WHERE digest = ?1 AND outcome = 'running'";
     hot is_solo_running = "SELECT 1 FROM attempts WHERE gate = 'solo' AND outcome = 'running'";
+    hot renewals_running = "SELECT count(*) AS running FROM attempts WHERE renews > '' AND outcome = 'running'";
     hot runs_of_tenant = "SELECT count(*) AS running FROM attempts WHERE tenant = ?1 AND outcome = 'running'";
     hot run = concat!("SELECT ", run_columns!(), " FROM attempts WHERE id = ?1 AND outcome = 'running'");
     hot runs_of_worker = concat!("SELECT ", run_columns!(), " FROM attempts WHERE worker = ?1 AND outcome = 'running' ORDER BY id");
@@ -420,7 +421,7 @@ statements! {
     /// Digests are hexadecimal, and `g` comes after every digit.
     hot digests_from = "SELECT digest FROM entries WHERE digest >= ?1 AND digest < ?1 || 'g' ORDER BY digest LIMIT 2";
     hot strikes = "SELECT id, at, attempt, reason, build, limits, evidence FROM strikes WHERE digest = ?1 ORDER BY id";
-    hot attempts = "SELECT id, worker, recipe, gate, started, ended, outcome, usage FROM attempts WHERE digest = ?1
+    hot attempts = "SELECT id, worker, recipe, gate, started, ended, outcome, usage, renews FROM attempts WHERE digest = ?1
         ORDER BY id DESC LIMIT 50";
     hot audit = "SELECT id, at, who, action, why, old_state, new_state FROM audit WHERE digest = ?1 ORDER BY id";
     /// A strike that came with an earlier import, or began here, is not taken twice.

@@ -7,7 +7,9 @@ use lazaret::config::PostgresConfig;
 use lazaret::desk::Role;
 use lazaret::ledger::postgres::Postgres;
 use lazaret::ledger::sqlite::Sqlite;
-use lazaret::ledger::{Arrival, KeptJob, Ledger, LedgerError, NewToken, Revision, TenantAction, TokenMade, copy};
+use lazaret::ledger::{
+    Arrival, Claim, Epoch, KeptJob, Ledger, LedgerError, NewToken, Renews, Revision, TenantAction, TokenMade, copy,
+};
 use lazaret::sandbox::outcome::Outcome;
 use lazaret::tenants::{Block, Use};
 use lazaret::verdict::Status;
@@ -23,12 +25,23 @@ async fn lived_in(path: &Path) -> Sqlite {
     let ledger = Sqlite::open(path).await.unwrap();
     ledger.sign_on(&worker("w1"), "host", "build-1").await.unwrap();
     convict(&ledger, "bomb").await;
-    let listed = ledger
-        .refused(&digest("bomb"), &recipe("thumb"), "tab\tline\nback\\slash")
-        .await;
+    let odd = Claim {
+        tenant: "tab\tline\nback\\slash".to_owned(),
+        ..claim("bomb")
+    };
+    let listed = ledger.refused(&odd).await;
     assert!(listed.unwrap().is_some());
     let _ = run(&ledger, &claim("cat"), Outcome::Converted(Vec::new())).await;
     let _ = run(&ledger, &claim("torn"), refused()).await;
+    let other = Claim {
+        epoch: Epoch {
+            build: "build-2".to_owned(),
+            ..epoch()
+        },
+        ..claim("bomb")
+    };
+    assert_eq!(start(&ledger, &other).await.renews, Some(Renews::Entry));
+    ledger.disown(&worker("w1"), &digest("bomb")).await.unwrap();
     ledger.end(&report("ended")).await.unwrap();
     let kept = KeptJob {
         job: "waits".to_owned(),

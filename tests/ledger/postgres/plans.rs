@@ -22,9 +22,10 @@ const END: i64 = 9_000_000_000_000;
 
 /// A row of each table for each number; digests are those of the numbers.
 const FILL: &str = "
-    INSERT INTO attempts (digest, recipe, build, limits, worker, tenant, name, job, gate, outcome, started, ended)
+    INSERT INTO attempts (digest, recipe, build, limits, worker, tenant, name, job, gate, outcome, started, ended, renews)
         SELECT sha256(n::text::bytea), 'thumb', 'build-1', '00', 'w' || n % 50, 't' || n % 1000, 'n', 'j' || n, 'open',
-            CASE WHEN n % 1000 = 0 THEN 'running' ELSE 'converted' END, n, CASE WHEN n % 1000 = 0 THEN NULL ELSE n END
+            CASE WHEN n % 1000 = 0 THEN 'running' ELSE 'converted' END, n, CASE WHEN n % 1000 = 0 THEN NULL ELSE n END,
+            CASE WHEN n % 5 = 0 THEN 'result' END
         FROM generate_series(1, $1) AS n;
     INSERT INTO results (digest, recipe, status, build, limits, at, looks, renditions, usage)
         SELECT sha256(n::text::bytea), 'thumb', CASE WHEN n % 10 = 0 THEN 'rejected' ELSE 'converted' END, 'build-1', '00', n,
@@ -109,8 +110,13 @@ async fn every_hot_statement_looks_up(ledger: &Postgres) {
 /// Pages that a statement touches, with these values.
 async fn touched(connection: &mut PgConnection, name: &str, values: &str) -> u64 {
     let statement = STATEMENTS.iter().find(|(_, other, _)| *other == name).unwrap().2;
+    let values = if values.is_empty() {
+        String::new()
+    } else {
+        format!("({values})")
+    };
     let all = format!(
-        "BEGIN; PREPARE it AS {statement}; EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE it({values}); DEALLOCATE it; ROLLBACK"
+        "BEGIN; PREPARE it AS {statement}; EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE it{values}; DEALLOCATE it; ROLLBACK"
     );
     let rows = sqlx::raw_sql(AssertSqlSafe(all))
         .fetch_all(&mut *connection)
@@ -129,6 +135,8 @@ async fn few_pages_are_touched(ledger: &Postgres) {
         ("entry", format!("'{digest}'"), 20),
         ("by_claim", format!("'j17', '{digest}'"), 20),
         ("is_running", format!("'{digest}'"), 20),
+        // Those that ended are not among them.
+        ("renewals_running", String::new(), 30),
         ("result", format!("'{digest}', 'thumb'"), 20),
         ("any_due", "9000000".to_owned(), 20),
         ("runs_of_tenant", "'t17'".to_owned(), 20),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use lazaret::ledger::postgres::Postgres;
-use lazaret::ledger::{Arrival, ByClaim, Claim, Claimed, Entry, KeptJob, Ledger, TenantAction};
+use lazaret::ledger::{Arrival, ByClaim, Claim, Claimed, Entry, Epoch, KeptJob, Ledger, TenantAction};
 use lazaret::quarantine::Action;
 use lazaret::sandbox::outcome::Outcome;
 use lazaret::tenants::{Block, Use};
@@ -17,6 +17,51 @@ use sqlx::{AssertSqlSafe, Row};
 use super::super::world::*;
 use super::open;
 use super::server::{Database, Server};
+
+/// What whoever begins a renewal holds until it is committed.
+const HOLD_RENEWALS: &str = "BEGIN; SELECT pg_advisory_xact_lock(1280966664, 0)";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renewal_is_counted_before_the_next_one_begins_and_a_full_house_waits_for_nobody() {
+    let database = Server::shared().database().await;
+    let ledger = open(&database.address()).await;
+    ledger.sign_on(&worker("w1"), "host", "build-1").await.unwrap();
+    let _ = run(&ledger, &claim("cat"), Outcome::Converted(Vec::new())).await;
+    convict(&ledger, "bomb").await;
+    let newer = |upload: &str| Claim {
+        epoch: Epoch {
+            build: "build-2".to_owned(),
+            ..epoch()
+        },
+        renewals: 1,
+        ..claim(upload)
+    };
+
+    // Another worker begins the only one that may run, and has not committed it yet.
+    let mut other = database.connect().await;
+    let begins =
+        "INSERT INTO lazaret.attempts (digest, recipe, build, limits, worker, tenant, name, job, gate, started, renews)
+        VALUES (sha256('other'), 'thumb', 'build-2', 'l', 'w9', 'acme', 'n', 'j', 'open', 1, 'result')";
+    let begins = format!("{HOLD_RENEWALS}; {begins}");
+    sqlx::raw_sql(AssertSqlSafe(begins)).execute(&mut other).await.unwrap();
+    let claims = ["cat", "bomb"].map(|upload| {
+        let (ledger, claim) = (ledger.clone(), newer(upload));
+        tokio::spawn(async move { ledger.claim(&claim).await.unwrap() })
+    });
+    is_waited_for(&mut other, 2).await;
+    sqlx::raw_sql("COMMIT").execute(&mut other).await.unwrap();
+    let [cat, bomb] = claims;
+    assert!(matches!(cat.await.unwrap(), Claimed::Known(_)));
+    assert!(matches!(bomb.await.unwrap(), Claimed::Listed(_)));
+
+    sqlx::raw_sql(HOLD_RENEWALS).execute(&mut other).await.unwrap();
+    for upload in ["cat", "bomb"] {
+        let claimed = tokio::time::timeout(Duration::from_secs(5), async { ledger.claim(&newer(upload)).await });
+        let claimed = claimed.await.expect("it waits for a lock").unwrap();
+        assert!(matches!(claimed, Claimed::Known(_) | Claimed::Listed(_)), "{claimed:?}");
+    }
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+}
 
 const WORKERS: usize = 6;
 const ROUNDS: usize = 120;
@@ -32,6 +77,10 @@ async fn meddle(ledger: &Postgres, me: &str, round: usize) {
                 tenant: format!("t{}", fastrand::u8(..3)),
                 most_in_flight: Some(3),
                 recipe: recipe(&format!("r{}", fastrand::u8(..20))),
+                epoch: Epoch {
+                    build: format!("build-{}", fastrand::u8(..2)),
+                    ..epoch()
+                },
                 ..claim(&upload)
             };
             if let Claimed::Run(attempt) = ledger.claim(&mine).await.unwrap() {
@@ -178,8 +227,8 @@ async fn a_job_that_is_kept_while_somebody_ends_it_stays() {
         let ledger = open(&database.address()).await;
         async move {
             let refusal = Box::new(|_: &Entry| report("claimed"));
-            let (bomb, thumb) = (digest("bomb"), recipe("thumb"));
-            ledger.answer_by_claim("claimed", &bomb, &thumb, refusal).await.unwrap()
+            let claimed = claim_for("claimed", "bomb");
+            ledger.answer_by_claim(&claimed, refusal).await.unwrap()
         }
     });
     is_waited_for(&mut other, 2).await;

@@ -102,9 +102,11 @@ async fn a_refusal_that_panics_leaves_nothing_behind() {
     let world = SqliteWorld::new().await;
     let ledger = &world.ledger;
     convict(ledger, "bomb").await;
-    let (bomb, thumb) = (digest("bomb"), recipe("thumb"));
     let panics = Box::new(|_: &Entry| panic!("words fail"));
-    let error = ledger.answer_by_claim("j", &bomb, &thumb, panics).await.unwrap_err();
+    let error = ledger
+        .answer_by_claim(&claim_for("j", "bomb"), panics)
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("was given up"), "{error}");
     assert_eq!(ledger.arrival("j").await.unwrap(), Arrival::New);
     assert_eq!(entry(ledger, "bomb").await.unwrap().repeats, 0);
