@@ -36,7 +36,7 @@ mod fleet {
     #[path = "../../tests/servers/postgres.rs"]
     mod postgres;
     #[allow(dead_code, reason = "made for the tests")]
-    #[path = "../../tests/rabbit/relay.rs"]
+    #[path = "../../tests/servers/relay.rs"]
     mod relay;
     pub mod release;
     pub mod repeats;

@@ -45,7 +45,7 @@ impl Subject {
             name: Some(self.name.clone()),
             job: Some(self.job.clone()),
             detail: sentence(&ending.outcome),
-            attempt: ending.attempt.0,
+            attempt: ending.attempt.id.0,
         }
     }
 }
@@ -190,7 +190,13 @@ mod tests {
 
     fn ending(outcome: Outcome) -> Ending {
         Ending {
-            attempt: AttemptId(7),
+            attempt: Attempt {
+                id: AttemptId(7),
+                digest: Digest::of(b"a"),
+                started_ms: 0,
+                gate: Gate::Open,
+                raised: None,
+            },
             outcome,
             phase: Phase::Decode,
             usage: Usage::default(),

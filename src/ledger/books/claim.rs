@@ -206,6 +206,8 @@ async fn start(session: &mut Session, claim: &Claim, gate: Gate, raised: Option<
     let row = query.fetch_one(session.connection()).await?;
     Ok(Attempt {
         id: AttemptId(row.try_get("id")?),
+        digest: claim.digest,
+        started_ms: session.now,
         gate,
         raised,
     })
