@@ -36,11 +36,15 @@ mod fleet {
     #[path = "../../tests/servers/postgres.rs"]
     mod postgres;
     #[allow(dead_code, reason = "made for the tests")]
-    #[path = "../../tests/rabbit/relay.rs"]
+    #[path = "../../tests/servers/relay.rs"]
     mod relay;
     pub mod release;
     pub mod repeats;
+    #[allow(dead_code, reason = "made for the tests")]
+    #[path = "../../tests/servers/s3.rs"]
+    mod s3;
     pub mod scale;
+    pub mod spread;
     mod uploads;
     pub mod variants;
 }
@@ -49,8 +53,9 @@ use fleet::options::Options;
 
 const SCENARIOS: &str = "\
 chaos    [--jobs 5000] [--kills 10] [--seed 1]     a network that cuts and freezes, workers killed: nothing lost, nobody blamed
-hosts    [--jobs 20000] [--minutes 15] [--hosts 4] [--tenants 50] [--seed 1]
-                                                   hosts cut off and switched off, PostgreSQL, RabbitMQ and disks in trouble; as root
+hosts    [--jobs 20000] [--minutes 15] [--hosts 4] [--tenants 50] [--seed 1] [--stores both|buckets|folders]
+                                                   hosts cut off, switched off and upgraded, PostgreSQL, RabbitMQ, buckets and disks in
+                                                   trouble; as root
 copies   [--jobs 1000]                             copies of one CPU bomb at once: one attempt, a result each
 variants [--count 500]                             CPU bombs that differ in one byte, with probation and without, beside photos
 flood    [--jobs 140000] [--seconds 120] [--order fair,arrival]
@@ -58,6 +63,7 @@ flood    [--jobs 140000] [--seconds 120] [--order fair,arrival]
 repeats  [--seconds 10] [--rounds 2] [--prefetch 64]
                                                    repeats of a quarantined upload per second, beside a bare loop
 release  [--rounds 30]                             pressed at one worker's desk: how soon it holds on another
+spread   [--rounds 100]                            convicted on one worker: how soon it is refused on another
 poison   [--innocents 20] [--runs 1]               an upload whose worker is killed each time, among innocents
 goodput  [--good 120] [--hostile 10,50,90] [--seconds 20]
                                                    good jobs alone, and among hostile ones: rate and waits
@@ -78,6 +84,7 @@ async fn main() -> std::process::ExitCode {
         "flood" => fleet::flood::run(&options).await,
         "repeats" => fleet::repeats::run(&options).await,
         "release" => fleet::release::run(&options).await,
+        "spread" => fleet::spread::run(&options).await,
         "poison" => fleet::poison::run(&options).await,
         "goodput" => fleet::goodput::run(&options).await,
         "scale" => fleet::scale::run(&options).await,

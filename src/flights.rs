@@ -29,7 +29,8 @@ pub struct Flights {
 #[derive(Debug)]
 struct Record {
     file: File,
-    in_the_air: HashSet<AttemptId>,
+    /// By upload, too: a ledger that lost its last rows may give an id out again.
+    in_the_air: HashSet<(AttemptId, Digest)>,
 }
 
 /// The workers of this host.
@@ -76,14 +77,14 @@ impl Flights {
         let mut record = self.lock();
         writeln!(record.file, "{}", json!({ "attempt": attempt, "digest": digest }))?;
         record.file.sync_data()?;
-        record.in_the_air.insert(attempt);
+        record.in_the_air.insert((attempt, *digest));
         Ok(())
     }
 
     /// The attempt has ended and the ledger knows. The record is emptied when nothing is in the air.
-    pub fn end(&self, attempt: AttemptId) -> io::Result<()> {
+    pub fn end(&self, attempt: AttemptId, digest: &Digest) -> io::Result<()> {
         let mut record = self.lock();
-        record.in_the_air.remove(&attempt);
+        record.in_the_air.remove(&(attempt, *digest));
         if record.in_the_air.is_empty() {
             record.file.set_len(0)
         } else {
@@ -192,7 +193,11 @@ mod tests {
         let flights = Flights::open(folder.path(), &worker("a")).unwrap();
         flights.begin(AttemptId(7), &Digest::of(b"x")).unwrap();
         assert_eq!(flights.count(), 1);
-        flights.end(AttemptId(7)).unwrap();
+        // Another one's of the same id, from a ledger that lost this one.
+        flights.begin(AttemptId(7), &Digest::of(b"y")).unwrap();
+        flights.end(AttemptId(7), &Digest::of(b"x")).unwrap();
+        assert_eq!(flights.count(), 1);
+        flights.end(AttemptId(7), &Digest::of(b"y")).unwrap();
         drop(flights);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }

@@ -64,10 +64,20 @@ pub const HISTORY: Duration = Duration::from_secs(7 * 24 * 3600);
 #[serde(transparent)]
 pub struct WorkerId(pub String);
 
-/// An attempt, and at the same time its fencing token: an outcome is written only while this attempt is the running one.
+/// Number of an attempt. A ledger gives each out once, but one that lost its last rows (a replica that was behind was promoted) gives those of
+/// the rows that it lost out again: whoever writes an outcome names the upload and the time as well, see [`Attempt`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AttemptId(pub i64);
+
+/// A lease that was renewed, in milliseconds since 1970 by the database's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// Until when it was good before.
+    pub before_ms: i64,
+    /// Until when it is good now.
+    pub until_ms: i64,
+}
 
 /// What a verdict is valid for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -121,11 +131,16 @@ pub enum Claimed {
     Run(Attempt),
 }
 
-/// A recorded attempt.
+/// A recorded attempt. Its id, upload and time together are its fencing token: an outcome is written only while the attempt that has all three is
+/// running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempt {
-    /// Its id and fencing token.
+    /// Its id.
     pub id: AttemptId,
+    /// The upload that it runs.
+    pub digest: Digest,
+    /// When it was recorded, in milliseconds since 1970 by the database's clock.
+    pub started_ms: i64,
     /// `Open`, `Solo` or `Vouched`.
     pub gate: Gate,
     /// How many times as high its limits are, where an operator raised them.
@@ -179,7 +194,7 @@ pub struct Known {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ending {
     /// Which attempt.
-    pub attempt: AttemptId,
+    pub attempt: Attempt,
     /// What happened.
     pub outcome: Outcome,
     /// How far the child said it got.
@@ -204,7 +219,7 @@ pub struct Ending {
 pub enum Settled {
     /// Written, and judged.
     Judged(Judgement),
-    /// The attempt was not running any more (its worker was taken for lost): nothing was written.
+    /// The attempt was not running any more (its worker was taken for lost, or the ledger lost its last rows): nothing was written.
     Fenced,
 }
 
@@ -509,13 +524,14 @@ pub trait Ledger: Send + Sync {
     /// Makes the worker known and gives it a lease.
     async fn sign_on(&self, worker: &WorkerId, host: &str, build: &str) -> Result<(), LedgerError>;
     /// Renews the worker's lease.
-    async fn heartbeat(&self, worker: &WorkerId) -> Result<(), LedgerError>;
+    async fn heartbeat(&self, worker: &WorkerId) -> Result<Lease, LedgerError>;
     /// The worker ended in order and runs nothing any more.
     async fn sign_off(&self, worker: &WorkerId) -> Result<(), LedgerError>;
     /// The worker is gone without a word: ends its attempts as lost and judges them.
     async fn bury(&self, worker: &WorkerId) -> Result<Vec<Lost>, LedgerError>;
-    /// The same for every worker whose lease is over, but those that are known to live, and those that somebody else buried meanwhile.
-    async fn bury_expired(&self, living: &[WorkerId]) -> Result<Vec<Burial>, LedgerError>;
+    /// The same for every worker whose lease is over, but those that are known to live, and those that somebody else buried meanwhile. Nobody
+    /// is buried by a worker whose own lease does not hold: where the ledger lost what was renewed last, leases tell nothing.
+    async fn bury_expired(&self, by: &WorkerId, living: &[WorkerId]) -> Result<Vec<Burial>, LedgerError>;
     /// Whether the worker has signed on, and has neither signed off nor been buried.
     async fn is_signed_on(&self, worker: &WorkerId) -> Result<bool, LedgerError>;
 

@@ -294,7 +294,7 @@ impl Worker {
 
         let looks = looks(upload, &attempted);
         let ending = Ending {
-            attempt: attempt.id,
+            attempt,
             outcome: attempted.outcome.clone(),
             phase: attempted.facts.phase,
             usage: attempted.facts.usage,
@@ -341,7 +341,7 @@ impl Worker {
     /// Ends an attempt that failed for a reason of our own: nothing is held against the upload.
     async fn call_off(&self, job: &Job, attempt: Attempt, upload: &Upload, why: String) -> Result<Step, Retry> {
         let ending = Ending {
-            attempt: attempt.id,
+            attempt,
             outcome: Outcome::Released,
             phase: crate::sandbox::protocol::Phase::Preflight,
             usage: crate::sandbox::outcome::Usage::default(),

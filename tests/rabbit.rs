@@ -20,6 +20,7 @@ mod rabbit {
     mod node;
     mod orders;
     mod permissions;
+    #[path = "../servers/relay.rs"]
     mod relay;
     mod stage;
     mod submit;

@@ -244,7 +244,7 @@ fn renditions(upload: usize) -> Vec<Stored> {
 
 fn ending(attempt: Attempt, upload: usize) -> Ending {
     Ending {
-        attempt: attempt.id,
+        attempt,
         outcome: Outcome::Converted(Vec::new()),
         phase: Phase::Encode,
         usage: usage(),

@@ -37,6 +37,8 @@ pub struct Wish {
     pub job: String,
     /// Whose.
     pub tenant: String,
+    /// Where its upload is.
+    pub store: &'static str,
     /// Of which upload.
     pub key: String,
     /// Claimed digest.
@@ -64,6 +66,7 @@ impl Wish {
         Self {
             job,
             tenant: tenant.to_owned(),
+            store: "uploads",
             key: key.to_owned(),
             claim: None,
             width: 128,
@@ -72,7 +75,7 @@ impl Wish {
 
     /// Its message.
     pub fn body(&self) -> Vec<u8> {
-        let mut source = json!({ "store": "uploads", "key": self.key });
+        let mut source = json!({ "store": self.store, "key": self.key });
         if let Some(claim) = &self.claim {
             source["sha256"] = json!(claim);
         }

@@ -1,8 +1,8 @@
-//! Four hosts with networks of their own, one PostgreSQL, one RabbitMQ, and whatever befalls them: nothing is lost, nobody is blamed, and
-//! nothing is left behind. As root; the networks are name spaces of the kernel, and end with this process.
+//! Four hosts with networks of their own, one PostgreSQL, one RabbitMQ, buckets, two epochs, and whatever befalls them: nothing is lost, nobody is
+//! blamed, and nothing is left behind. As root; the networks are name spaces of the kernel, and end with this process.
 
 mod app;
-mod books;
+pub mod books;
 mod faults;
 mod host;
 mod net;
@@ -24,10 +24,11 @@ use super::figures::{Figures, seconds};
 use super::node::{Node, Vhost};
 use super::options::Options;
 use super::postgres::{Database, Server};
+use super::s3::S3;
 
 use app::App;
 use books::Books;
-use faults::{Fault, Stroke};
+use faults::{Fault, Stores, Stroke};
 use host::Host;
 use net::CENTRE;
 
@@ -35,6 +36,8 @@ use net::CENTRE;
 const PATIENCE: Duration = Duration::from_secs(1200);
 /// Longest wait for connections of hosts that were cut off to be given up.
 const GIVEN_UP: Duration = Duration::from_secs(60);
+/// The store of uploads that is in a bucket, where others are in a folder.
+const HARBOUR: &str = "harbour";
 /// Who the workers are in PostgreSQL: nobody special.
 const ROLE: &str = "host";
 
@@ -42,6 +45,8 @@ const ROLE: &str = "host";
 struct Site {
     node: Arc<Node>,
     server: Arc<Server>,
+    buckets: Arc<Mutex<S3>>,
+    stores: Stores,
     folder: PathBuf,
 }
 
@@ -60,10 +65,11 @@ pub async fn run(options: &Options) -> usize {
         options.get("seed", 1),
     );
     let (hosts, tenants): (usize, usize) = (options.get("hosts", 4), options.get("tenants", 50));
+    let stores = options.get("stores", Stores::Both);
     let whole = Duration::from_secs(minutes * 60);
     net::lay_out();
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let site = Site::build(folder.path());
+    let site = Site::build(folder.path(), stores);
     let vhost = site.node.vhost("hosts");
     let database = site.database().await;
     let mix = Mix {
@@ -71,19 +77,21 @@ pub async fn run(options: &Options) -> usize {
         tenants,
         bombs: 60,
     };
-    let plan = Plan::new(&site.folder.join("uploads"), &mix);
-    let configuration = site.configuration(&vhost, &database);
+    let mut plan = Plan::new(&site.folder.join("uploads"), &mix);
+    site.ship(&mut plan);
+    // A tenth more makes an epoch.
+    let configurations = ["300ms", "330ms"].map(|cpu| site.configuration(&vhost, &database, cpu));
     let clock = clock(&site.folder);
-    let host = |number| Mutex::new(Host::new(&site.folder, number, &configuration, &clock));
+    let host = |number| Mutex::new(Host::new(&site.folder, number, &configurations, &clock));
     let hosts: Hosts = Arc::new((1..=hosts).map(host).collect());
     let app = App::open(&vhost.amqp().replacen("worker-", "operator-", 1)).await;
-    println!("hosts: {jobs} jobs of {tenants} tenants, {minutes} minutes of trouble, seed {seed}");
+    println!("hosts: {jobs} jobs of {tenants} tenants, {minutes} minutes of trouble, stores {stores:?}, seed {seed}");
 
     let keeper = tokio::spawn(keep(Arc::clone(&hosts)));
     // The last jobs come in while something still befalls.
     let (on_hosts, on_servers) = (
         faults::of_hosts(seed, hosts.len(), whole),
-        faults::of_servers(seed, hosts.len(), whole),
+        faults::of_servers(seed, hosts.len(), stores, whole),
     );
     let (_, of_hosts, of_servers) = tokio::join!(
         app.publish(&plan.wishes, whole.mul_f64(0.9)),
@@ -126,8 +134,8 @@ pub async fn run(options: &Options) -> usize {
 
 impl Site {
     /// Starts the servers, and makes the hosts' shared disk: small, and in memory.
-    fn build(folder: &Path) -> Self {
-        for shared in ["uploads", "disk"] {
+    fn build(folder: &Path, stores: Stores) -> Self {
+        for shared in ["uploads", "disk", "buckets"] {
             fs::create_dir(folder.join(shared)).unwrap();
         }
         let mut mount = Command::new("mount");
@@ -138,6 +146,8 @@ impl Site {
         Self {
             node: Arc::new(Node::start_at("0.0.0.0")),
             server: Arc::new(Server::start(&["listen_addresses = '*'", "fsync = on"])),
+            buckets: Arc::new(Mutex::new(S3::start_at(&CENTRE.to_string(), &folder.join("buckets")))),
+            stores,
             folder: folder.to_owned(),
         }
     }
@@ -156,17 +166,64 @@ impl Site {
         database
     }
 
-    /// Of each host, below the site's folder.
-    fn configuration(&self, vhost: &Vhost<'_>, database: &Database<'_>) -> String {
+    /// Puts uploads where the stores have them: those of every other tenant into a bucket, or all.
+    fn ship(&self, plan: &mut Plan) {
+        let is_odd = |tenant: &str| tenant.ends_with(['1', '3', '5', '7', '9']);
+        let mut keys = BTreeSet::new();
+        for wish in &mut plan.wishes {
+            match self.stores {
+                Stores::Both if is_odd(&wish.tenant) => wish.store = HARBOUR,
+                Stores::Buckets => {}
+                Stores::Both | Stores::Folders => continue,
+            }
+            keys.insert(wish.key.clone());
+        }
+        let bucket = self.folder.join("buckets");
+        for key in keys {
+            let object = bucket.join(S3::kept(&format!("uploads/{key}")));
+            fs::create_dir_all(object.parent().unwrap()).unwrap();
+            fs::hard_link(self.folder.join("uploads").join(key), object).unwrap();
+        }
+    }
+
+    /// All stores, as each host has them.
+    fn stores(&self) -> String {
+        let folder = |name: &str, path: &str| format!("{name} = \"file:../{path}\"\n");
+        let buckets = self.buckets.lock().unwrap();
+        let bucket = |name: &str, prefix: &str| format!("{name} = {}\n", buckets.store(prefix));
+        let (renditions, specimens) = ("renditions", "specimens");
+        match self.stores {
+            Stores::Folders => [
+                folder("uploads", "uploads"),
+                folder(renditions, "disk/renditions"),
+                folder(specimens, "disk/specimens"),
+            ]
+            .concat(),
+            Stores::Buckets => ["uploads", renditions, specimens]
+                .map(|name| bucket(name, name))
+                .concat(),
+            Stores::Both => [
+                folder("uploads", "uploads"),
+                bucket(HARBOUR, "uploads"),
+                bucket(renditions, renditions),
+                folder(specimens, "disk/specimens"),
+            ]
+            .concat(),
+        }
+    }
+
+    /// Of each host, below the site's folder, with this much CPU time for an upload.
+    fn configuration(&self, vhost: &Vhost<'_>, database: &Database<'_>, cpu: &str) -> String {
         let there = |address: String| address.replace("127.0.0.1", &CENTRE.to_string());
         format!(
             "broker = \"{}\"\nledger = \"{}\"\n\
-             [stores]\nuploads = \"file:../uploads\"\nrenditions = \"file:../disk/renditions\"\nspecimens = \"file:../disk/specimens\"\n\
+             [stores]\n{}\
              [amqp]\nmanagement = \"{}\"\nheartbeat = \"5s\"\n\
-             [limits]\ncpu_base = \"300ms\"\ncpu_per_megapixel = \"20ms\"\n\
+             [limits]\ncpu_base = \"{cpu}\"\ncpu_per_megapixel = \"20ms\"\n\
              [worker]\nslots = 2\n[tenants.default]\njobs_per_minute = 0\n",
             there(vhost.amqp()),
             there(database.url_of(&format!("{ROLE}:secret"), "disable")),
+            self.stores(),
             there(vhost.management()),
         )
     }
@@ -187,10 +244,16 @@ async fn befall_hosts(hosts: &Hosts, strokes: &[Stroke]) -> Tally {
     for stroke in strokes {
         sleep(stroke.after).await;
         *tally.entry(stroke.fault).or_default() += 1;
-        let with = |action: fn(&mut Host)| action(&mut hosts[stroke.host].lock().unwrap());
+        let host = match stroke.fault {
+            // The other epoch is that of the last two at most, so that the usual one goes on.
+            Fault::WorkerUpgraded => hosts.len() - 1 - stroke.host % 2.min(hosts.len()),
+            _ => stroke.host,
+        };
+        let with = |action: fn(&mut Host)| action(&mut hosts[host].lock().unwrap());
         let [begin, end]: [fn(&mut Host); 2] = match stroke.fault {
             Fault::WorkerKilled => [Host::kill, |_| ()],
             Fault::HostPoweredOff => [Host::power_off, Host::power_on],
+            Fault::WorkerUpgraded => [Host::upgrade, Host::downgrade],
             Fault::ClockMoved if stroke.lasts.as_millis() % 2 == 0 => {
                 [|host| host.move_clock(3600), |host| host.move_clock(0)]
             }
@@ -256,6 +319,20 @@ async fn befall_servers(site: &Site, database: &Database<'_>, strokes: &[Stroke]
                 let node = Arc::clone(&site.node);
                 spawn_blocking(move || node.up()).await.unwrap();
             }
+            Fault::BucketsFrozen => {
+                site.buckets.lock().unwrap().signal("STOP");
+                sleep(stroke.lasts).await;
+                site.buckets.lock().unwrap().signal("CONT");
+            }
+            fault if fault.weather().is_some() => {
+                for word in [fault.weather().unwrap(), "fair"] {
+                    let buckets = Arc::clone(&site.buckets);
+                    spawn_blocking(move || buckets.lock().unwrap().weather(word))
+                        .await
+                        .unwrap();
+                    sleep(if word == "fair" { Duration::ZERO } else { stroke.lasts }).await;
+                }
+            }
             _ => {
                 let filler = site.folder.join("disk/filler");
                 let full =
@@ -286,7 +363,12 @@ async fn judge(figures: &mut Figures, plan: &Plan, database: &Database<'_>, vhos
         sent.len(),
     );
     let (most, outcomes) = books.most_attempts(&plan.bombs).await;
-    figures.promise("most attempts on one bomb", most, "at most 3", most <= 3);
+    figures.promise("most attempts on one bomb in one epoch", most, "at most 3", most <= 3);
+    let (epochs, anew) = (books.epochs().await, books.tried_anew().await);
+    figures.show(
+        "epochs, attempts on the convicted of another",
+        format!("{epochs}, {anew}"),
+    );
     figures.show("what became of them", outcomes);
     let (most, _) = books.most_attempts(&plan.innocents).await;
     figures.show("most attempts on one innocent", most);

@@ -35,6 +35,20 @@ impl Ledger {
             .await
     }
 
+    /// Attempts on all digests.
+    pub async fn attempts_in_all(&self) -> usize {
+        self.number("SELECT count(*) FROM attempts WHERE ?1 = ''", "").await
+    }
+
+    /// Attempts that run now.
+    pub async fn running(&self) -> usize {
+        self.number(
+            "SELECT count(*) FROM attempts WHERE outcome = 'running' AND ?1 = ''",
+            "",
+        )
+        .await
+    }
+
     /// CPU time of a tenant's attempts, in milliseconds.
     pub async fn cpu_ms(&self, tenant: &str) -> usize {
         let sql = "SELECT coalesce(sum(json_extract(usage, '$.cpu_ms')), 0) FROM attempts WHERE tenant = ?1";

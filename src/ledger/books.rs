@@ -34,7 +34,7 @@ use self::hints::Hints;
 use self::small::{Answer, End, IfKept, Park, Repeat};
 use super::engine::{Engine, Fault, Lock};
 use super::{
-    Acted, Arrival, AttemptId, Burial, ByClaim, Claim, Claimed, Course, Dossier, Ending, Entry, Filter, KeptJob,
+    Acted, Arrival, AttemptId, Burial, ByClaim, Claim, Claimed, Course, Dossier, Ending, Entry, Filter, KeptJob, Lease,
     Ledger, LedgerError, Listing, Lost, NewToken, Operator, Page, RefusalOf, Reopened, Revision, Seen, Settled, Span,
     StrikeRecord, TenantAction, TenantAuditRecord, TenantSummary, Token, TokenMade, TokenRevoked, TrailListing,
     TrailPage, Unreviewed, WorkerId, WorkerRecord,
@@ -160,7 +160,7 @@ impl<E: Engine> Ledger for Books<E> {
         writing!(self, &[], |session| workers::sign_on(session, worker, host, build))
     }
 
-    async fn heartbeat(&self, worker: &WorkerId) -> Result<(), LedgerError> {
+    async fn heartbeat(&self, worker: &WorkerId) -> Result<Lease, LedgerError> {
         self.engine.in_place().map_err(|fault| self.engine.failed(fault))?;
         writing!(self, &[], |session| workers::heartbeat(session, worker))
     }
@@ -175,12 +175,12 @@ impl<E: Engine> Ledger for Books<E> {
         writing!(self, &[Lock::ends(worker)], |session| workers::bury(session, worker))
     }
 
-    async fn bury_expired(&self, living: &[WorkerId]) -> Result<Vec<Burial>, LedgerError> {
+    async fn bury_expired(&self, by: &WorkerId, living: &[WorkerId]) -> Result<Vec<Burial>, LedgerError> {
         // Every worker asks often, and mostly for nothing: the write lock is taken only where somebody is to be buried.
         let mut burials = Vec::new();
         for worker in reading!(self, |session| workers::expired(session, living))? {
             let buried = writing!(self, &[Lock::ends(&worker)], |session| workers::bury_expired(
-                session, &worker
+                session, by, &worker
             ));
             burials.extend(buried?.map(|lost| Burial { worker, lost }));
         }
@@ -229,7 +229,7 @@ impl<E: Engine> Ledger for Books<E> {
     }
 
     async fn settle(&self, ending: &Ending) -> Result<Settled, LedgerError> {
-        writing!(self, &[Lock::RunOf(ending.attempt)], |session| settle::settle(
+        writing!(self, &[Lock::digest(&ending.attempt.digest)], |session| settle::settle(
             session, ending
         ))
     }

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Worker;
 use crate::digest::Digest;
-use crate::ledger::{AttemptId, Claim, Claimed, LedgerError};
+use crate::ledger::{Attempt, AttemptId, Claim, Claimed, LedgerError};
 
 /// What this worker has claimed.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ struct Known {
     /// How many claims of a digest are on their way.
     asked: HashMap<Digest, u32>,
     /// Attempts that have not landed.
-    running: HashMap<AttemptId, Digest>,
+    running: HashSet<(AttemptId, Digest)>,
     doubtful: HashSet<Digest>,
 }
 
@@ -98,8 +98,8 @@ impl Claims {
     }
 
     /// The attempt has ended, and the ledger knows.
-    pub(super) fn landed(&self, attempt: AttemptId) {
-        self.lock().running.remove(&attempt);
+    pub(super) fn landed(&self, attempt: &Attempt) {
+        self.lock().running.remove(&(attempt.id, attempt.digest));
     }
 
     fn doubtful(&self) -> Vec<Digest> {
@@ -110,7 +110,7 @@ impl Claims {
         let known = self.lock();
         if known.asked.contains_key(digest) {
             Doubt::Later
-        } else if known.running.values().any(|running| running == digest) {
+        } else if known.running.iter().any(|(_, running)| running == digest) {
             Doubt::Gone
         } else {
             Doubt::Release
@@ -131,7 +131,7 @@ impl Drop for Asked<'_> {
                 known.doubtful.insert(self.digest);
             }
             Answer::Runs(attempt) => {
-                known.running.insert(attempt, self.digest);
+                known.running.insert((attempt, self.digest));
             }
             Answer::RunsNot => {}
         }
@@ -146,6 +146,7 @@ impl Drop for Asked<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quarantine::Gate;
 
     fn answered(asked: Option<Asked<'_>>, answer: Answer) {
         let mut asked = asked.unwrap();
@@ -172,7 +173,14 @@ mod tests {
         assert_eq!(claims.doubt(&cat), Doubt::Later, "the other may be the one that runs");
         answered(other, Answer::Runs(AttemptId(7)));
         assert_eq!(claims.doubt(&cat), Doubt::Gone);
-        claims.landed(AttemptId(7));
+        claims.landed(&Attempt {
+            id: AttemptId(7),
+            digest: cat,
+            started_ms: 0,
+            gate: Gate::Open,
+            raised: None,
+            renews: None,
+        });
         assert_eq!(claims.doubt(&cat), Doubt::Release);
     }
 }

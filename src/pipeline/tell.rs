@@ -47,7 +47,7 @@ impl Subject {
             name: Some(self.name.clone()),
             job: Some(self.job.clone()),
             detail: sentence(&ending.outcome),
-            attempt: ending.attempt.0,
+            attempt: ending.attempt.id.0,
         }
     }
 }
@@ -195,7 +195,14 @@ mod tests {
 
     fn ending(outcome: Outcome) -> Ending {
         Ending {
-            attempt: AttemptId(7),
+            attempt: Attempt {
+                id: AttemptId(7),
+                digest: Digest::of(b"a"),
+                started_ms: 0,
+                gate: Gate::Open,
+                raised: None,
+                renews: None,
+            },
             outcome,
             phase: Phase::Decode,
             usage: Usage::default(),

@@ -22,7 +22,7 @@ use crate::digest::Digest;
 use crate::fetch::FetchError;
 use crate::flights::Flights;
 use crate::job::Source;
-use crate::ledger::{AttemptId, Ending, Epoch, LEASE, Ledger, LedgerError, Lost, Settled, WorkerId};
+use crate::ledger::{Attempt, Ending, Epoch, LEASE, Lease, Ledger, LedgerError, Lost, Settled, WorkerId};
 use crate::notices::Notices;
 use crate::sandbox::Sandbox;
 use crate::sandbox::limits::Limits;
@@ -120,12 +120,18 @@ pub struct Stores {
 struct Pulse {
     since: Stopwatch,
     last: Stopwatch,
+    /// Until when the lease is good that was written last, in milliseconds by the database's clock.
+    lease_ms: Option<i64>,
 }
 
 impl Pulse {
     fn begun() -> Self {
         let now = Stopwatch::start();
-        Self { since: now, last: now }
+        Self {
+            since: now,
+            last: now,
+            lease_ms: None,
+        }
     }
 
     fn is_steady(&self) -> bool {
@@ -136,6 +142,11 @@ impl Pulse {
 /// Whether heartbeats that began and were last heard so long ago have gone on for as long as a lease lasts.
 fn steady(since: Duration, last: Duration) -> bool {
     since >= LEASE && last < LEASE / 2
+}
+
+/// Whether a ledger had an older lease than the one that was written to it.
+fn is_older(lease: Lease, written_ms: Option<i64>) -> bool {
+    written_ms.is_some_and(|written_ms| lease.before_ms < written_ms)
 }
 
 impl Worker {
@@ -187,7 +198,7 @@ impl Worker {
         }
         // A lease may run out while its worker lives: a clock that jumps, a process that was stopped. Its lock tells.
         if self.pulse().is_steady() {
-            for burial in self.ledger.bury_expired(&survey.living).await? {
+            for burial in self.ledger.bury_expired(&self.id, &survey.living).await? {
                 self.tell_of_burial(&burial.worker, &burial.lost).await;
                 lost.extend(burial.lost);
             }
@@ -250,12 +261,16 @@ impl Worker {
     /// Renews the lease, writes what could not be written before, and has released what it never heard of. A worker that was taken for
     /// lost meanwhile signs on again; its attempts are fenced.
     pub async fn beat(&self) -> Result<(), LedgerError> {
-        if self.ledger.heartbeat(&self.id).await.is_err() {
-            *self.pulse() = Pulse::begun();
-            self.ledger.sign_on(&self.id, &host_name(), BUILD).await?;
-            self.ledger.heartbeat(&self.id).await?;
+        let written_ms = self.pulse().lease_ms;
+        match self.ledger.heartbeat(&self.id).await {
+            Ok(lease) => self.renewed(written_ms, lease),
+            Err(_) => {
+                *self.pulse() = Pulse::begun();
+                self.ledger.sign_on(&self.id, &host_name(), BUILD).await?;
+                let lease = self.ledger.heartbeat(&self.id).await?;
+                self.renewed(None, lease);
+            }
         }
-        self.pulse().last = Stopwatch::start();
         self.write_unsettled().await?;
         self.release_unheard().await
     }
@@ -272,6 +287,22 @@ impl Worker {
             self.vitals.tally.untold.give_back(&ended);
         }
         told
+    }
+
+    /// A ledger that does not have the lease which this worker wrote last has not those of others either: they are believed when they have had
+    /// time to be renewed.
+    fn renewed(&self, written_ms: Option<i64>, lease: Lease) {
+        let mut pulse = self.pulse();
+        if is_older(lease, written_ms) {
+            tracing::error!(
+                lost_ms = written_ms.map(|written_ms| written_ms - lease.before_ms),
+                "the ledger has lost what was written to it last: a replica that was behind was promoted, or a backup was put back; \
+                 jobs that waited in it may be lost, see docs/postgresql.md"
+            );
+            *pulse = Pulse::begun();
+        }
+        pulse.last = Stopwatch::start();
+        pulse.lease_ms = Some(lease.until_ms);
     }
 
     /// Ends this worker in order. With an attempt in the air that was not seen to end, the lease is left to run out: whoever finds it
@@ -295,7 +326,7 @@ impl Worker {
         let settled = self.ledger.settle(&ending).instrument(traces::step("ledger settle"));
         match settled.await {
             Ok(settled) => {
-                self.landed(ending.attempt);
+                self.landed(&ending.attempt);
                 self.tell_of_attempt(&subject, &ending, &settled);
                 Ok(settled)
             }
@@ -311,7 +342,7 @@ impl Worker {
         let endings = std::mem::take(&mut *self.unsettled());
         let mut result = Ok(());
         for (subject, ending) in endings {
-            let attempt = ending.attempt;
+            let attempt = ending.attempt.id;
             match self.settle_attempt(subject, ending).await {
                 Ok(settled) => tracing::info!(attempt = attempt.0, ?settled, "written late"),
                 Err(error) => result = Err(error),
@@ -339,9 +370,9 @@ impl Worker {
         self.release.subscribe()
     }
 
-    fn landed(&self, attempt: AttemptId) {
+    fn landed(&self, attempt: &Attempt) {
         self.claims.landed(attempt);
-        if let Err(error) = self.flights.end(attempt) {
+        if let Err(error) = self.flights.end(attempt.id, &attempt.digest) {
             // The record says that an ended attempt is in the air: burying this worker later finds it ended in the ledger.
             tracing::warn!(%error, "flight record");
         }
@@ -474,5 +505,17 @@ mod tests {
         assert!(steady(LEASE, HEARTBEAT));
         assert!(!steady(LEASE - HEARTBEAT, Duration::ZERO), "has just begun");
         assert!(!steady(LEASE * 9, LEASE), "was stopped, or could not");
+    }
+
+    #[test]
+    fn a_ledger_that_lost_a_lease_is_told_from_one_that_was_not_heard() {
+        let lease = |before_ms| Lease {
+            before_ms,
+            until_ms: 95_000,
+        };
+        assert!(is_older(lease(80_000), Some(85_000)));
+        assert!(!is_older(lease(85_000), Some(85_000)));
+        assert!(!is_older(lease(90_000), Some(85_000)), "written, and never answered");
+        assert!(!is_older(lease(80_000), None), "just signed on");
     }
 }

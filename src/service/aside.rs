@@ -265,7 +265,7 @@ impl Service {
         }
         let revision = self.tenancy().revision();
         let standings = ledger.tenants(revision).await?;
-        self.tenancy().decided(standings);
+        self.tenancy().decided(revision, standings);
         let lines = ledger.sidelines().await?;
         self.tenancy().leased(lines);
         Ok(())

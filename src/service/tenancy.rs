@@ -3,7 +3,7 @@
 //!
 //! In: the ledger's answers, and what this worker does. Out: what becomes of a job. The rules are those of [`crate::tenants`].
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use crate::broker::Intake;
@@ -35,6 +35,8 @@ const ACTIVE: Duration = Duration::from_secs(3);
 const FLOOD: u32 = 32;
 /// How long they are after the last such look.
 const EBB: Duration = Duration::from_secs(2);
+/// How often all standings are read, and not only those that changed: a ledger that lost its last rows gives their revisions to others.
+const AFRESH: Duration = Duration::from_secs(60);
 /// A minute of use, in milliseconds.
 const MINUTE_MS: u64 = 60_000;
 
@@ -48,6 +50,8 @@ pub(super) struct Tenancy {
     slots: usize,
     since: Stopwatch,
     revision: Revision,
+    /// When all standings were read last.
+    whole: Option<Duration>,
     standings: HashMap<String, Standing>,
     accounts: HashMap<String, Account>,
     noise: Noise,
@@ -93,6 +97,7 @@ impl Tenancy {
             slots,
             since: Stopwatch::start(),
             revision: Revision::default(),
+            whole: None,
             standings: HashMap::new(),
             accounts: HashMap::new(),
             noise: Noise::default(),
@@ -384,15 +389,28 @@ impl Tenancy {
         }
     }
 
+    /// After which revision standings are asked for.
     pub(super) fn revision(&self) -> Revision {
-        self.revision
+        let now = self.since.elapsed();
+        match self.whole.is_some_and(|at| now.saturating_sub(at) < AFRESH) {
+            true => self.revision,
+            false => Revision::default(),
+        }
     }
 
-    pub(super) fn decided(&mut self, standings: Vec<(String, Standing, Revision)>) {
+    /// What was decided after a revision.
+    pub(super) fn decided(&mut self, after: Revision, standings: Vec<(String, Standing, Revision)>) {
+        if after == Revision::default() {
+            let found: HashSet<&String> = standings.iter().map(|(tenant, ..)| tenant).collect();
+            self.standings.retain(|tenant, _| found.contains(tenant));
+            (self.revision, self.whole) = (after, Some(self.since.elapsed()));
+        }
         for (tenant, standing, revision) in standings {
-            tracing::info!(tenant, ?standing, "a tenant's standing has changed");
             self.revision = self.revision.max(revision);
-            self.standings.insert(tenant, standing);
+            if self.standings.get(&tenant) != Some(&standing) {
+                tracing::info!(tenant, ?standing, "a tenant's standing has changed");
+                self.standings.insert(tenant, standing);
+            }
         }
     }
 
@@ -451,5 +469,34 @@ fn sum(one: Use, other: Use) -> Use {
         jobs: one.jobs + other.jobs,
         cpu_ms: one.cpu_ms + other.cpu_ms,
         bytes: one.bytes + other.bytes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tenants::Block;
+
+    #[test]
+    fn a_standing_that_the_ledger_lost_is_not_kept() {
+        let mut tenancy = Tenancy::new(Box::new(|_| Limits::default()), FairnessConfig::default(), 8, 2);
+        let blocked = Standing {
+            block: Some(Block::Refuse),
+            ..Standing::default()
+        };
+        let row = |tenant: &str, revision| (tenant.to_owned(), blocked.clone(), Revision(revision));
+        assert_eq!(tenancy.revision(), Revision::default(), "all of them first");
+        tenancy.decided(Revision::default(), vec![row("a", 7), row("b", 8)]);
+        assert_eq!(tenancy.revision(), Revision(8), "then what changed");
+        tenancy.decided(Revision(8), Vec::new());
+        assert_eq!(tenancy.standing("b"), blocked);
+
+        // A replica without the last decision was promoted, and gave its revision to another one.
+        tenancy.whole = None;
+        tenancy.decided(tenancy.revision(), vec![row("a", 7), row("c", 8)]);
+        assert_eq!(
+            (tenancy.standing("b"), tenancy.standing("c")),
+            (Standing::default(), blocked)
+        );
     }
 }

@@ -4,9 +4,14 @@
 #[allow(dead_code, reason = "the server serves several suites")]
 pub mod server;
 
+#[path = "../servers/relay.rs"]
+#[allow(dead_code, reason = "the relay serves several suites")]
+mod relay;
+
 mod bad_days;
 mod copy;
 mod plans;
+mod promoted;
 mod together;
 
 use std::process::Command;

@@ -84,7 +84,7 @@ pub async fn start(ledger: &dyn Ledger, claim: &Claim) -> Attempt {
 
 pub fn ending(attempt: Attempt, outcome: Outcome) -> Ending {
     Ending {
-        attempt: attempt.id,
+        attempt,
         outcome,
         phase: Phase::Decode,
         usage: Usage {

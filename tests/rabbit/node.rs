@@ -246,6 +246,11 @@ impl Vhost<'_> {
         )
     }
 
+    /// Removes it, with all that is in it. Its users stay.
+    pub fn remove(&self) {
+        self.node.call("DELETE", &format!("vhosts/{}", self.name), None);
+    }
+
     /// Calls the management API below a kind of thing: `queues` and `lazaret.dead`, say.
     pub fn call(&self, method: &str, kind: &str, rest: &str, body: Option<Value>) -> Value {
         self.node.call(method, &format!("{kind}/{}/{rest}", self.name), body)

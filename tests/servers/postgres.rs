@@ -45,14 +45,22 @@ impl Server {
 
     /// A server of one's own, for tests that stop it, with further settings.
     pub fn start(settings: &[&str]) -> Self {
+        Self::on(|folder, port| make_cluster(folder, port, settings))
+    }
+
+    /// A streaming replica of another one, which it hears through a port; the other one knows it as `standby`.
+    pub fn standby_of(primary: &Self, through: u16) -> Self {
+        Self::on(|folder, port| copy_cluster(folder, port, primary, through))
+    }
+
+    fn on(make: impl FnOnce(&Path, u16)) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("lazaret-postgres-")
             .tempdir()
             .unwrap()
             .keep();
         let [port] = free_ports();
-        certificates(&folder);
-        make_cluster(&folder, port, settings);
+        make(&folder, port);
         let mut command = Command::new("setsid");
         command
             .env_clear()
@@ -237,41 +245,26 @@ fn binaries() -> PathBuf {
 }
 
 fn make_cluster(folder: &Path, port: u16, settings: &[&str]) {
-    let write = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap();
-    write("password", PASSWORD);
-    let root = is_root();
-    if root {
-        for entry in fs::read_dir(folder).unwrap() {
-            chown(entry.unwrap().path(), Some(NOBODY), Some(NOBODY)).unwrap();
-        }
-        chown(folder, Some(NOBODY), Some(NOBODY)).unwrap();
-    }
+    certificates(folder);
+    fs::write(folder.join("password"), PASSWORD).unwrap();
+    belongs_to_it(folder);
     fs::set_permissions(folder.join("server.key"), fs::Permissions::from_mode(0o600)).unwrap();
-    let initdb = binaries().join("initdb");
-    let mut command = Command::new(if root { Path::new("setpriv") } else { &initdb });
-    if root {
-        command
-            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
-            .arg(&initdb);
-    }
-    command.env_clear().env("PATH", "/usr/bin:/bin").current_dir(folder);
-    command.args([
-        "-D",
-        "data",
-        "-U",
-        USER,
-        "-A",
-        "scram-sha-256",
-        "--pwfile=password",
-        "-E",
-        "UTF8",
-    ]);
-    command.args(["--locale=C", "--no-sync"]);
-    let output = command.output().unwrap();
-    assert!(
-        output.status.success(),
-        "initdb: {}",
-        String::from_utf8_lossy(&output.stderr)
+    run(
+        folder,
+        "initdb",
+        &[
+            "-D",
+            "data",
+            "-U",
+            USER,
+            "-A",
+            "scram-sha-256",
+            "--pwfile=password",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+        ],
     );
     let path = folder.display();
     let mut text = format!(
@@ -283,9 +276,62 @@ fn make_cluster(folder: &Path, port: u16, settings: &[&str]) {
         text.push_str(setting);
         text.push('\n');
     }
+    configure(folder, &text);
+}
+
+fn copy_cluster(folder: &Path, port: u16, primary: &Server, through: u16) {
+    belongs_to_it(folder);
+    let (from, user) = (format!("--port={}", primary.port), format!("--username={USER}"));
+    let host = "--host=127.0.0.1";
+    run(
+        folder,
+        "pg_basebackup",
+        &[host, &from, &user, "--pgdata=data", "--checkpoint=fast", "--no-sync"],
+    );
+    configure(
+        folder,
+        &format!(
+            "port = {port}\nssl = off\n\
+             primary_conninfo = 'host=127.0.0.1 port={through} user={USER} password={PASSWORD} application_name=standby'\n"
+        ),
+    );
+    fs::write(folder.join("data/standby.signal"), "").unwrap();
+}
+
+/// Adds to its configuration: what is said last holds.
+fn configure(folder: &Path, text: &str) {
     let configuration = folder.join("data/postgresql.conf");
     let before = fs::read_to_string(&configuration).unwrap();
-    fs::write(configuration, before + &text).unwrap();
+    fs::write(configuration, before + text).unwrap();
+}
+
+/// The server refuses to run as root: there its files are nobody's.
+fn belongs_to_it(folder: &Path) {
+    if is_root() {
+        for entry in fs::read_dir(folder).unwrap() {
+            chown(entry.unwrap().path(), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        chown(folder, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+}
+
+/// Runs a program of PostgreSQL to its end, as whoever runs the server.
+fn run(folder: &Path, program: &str, arguments: &[&str]) {
+    let program = binaries().join(program);
+    let root = is_root();
+    let mut command = Command::new(if root { Path::new("setpriv") } else { &program });
+    if root {
+        command
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .arg(&program);
+    }
+    command
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("PGPASSWORD", PASSWORD);
+    let output = command.args(arguments).current_dir(folder).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {said}", program.display());
 }
 
 /// Whose the tests' own files are.

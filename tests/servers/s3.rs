@@ -1,9 +1,9 @@
-//! A private S3-compatible server.
+//! A private S3-compatible server, and the weather at it.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 
 /// Who its only account is: the server has it built in.
@@ -14,31 +14,64 @@ pub const BUCKET: &str = "pictures";
 pub struct S3 {
     process: Child,
     /// Open as long as the server shall live.
-    _alive: Option<ChildStdin>,
+    orders: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    host: String,
     pub port: u16,
 }
 
 impl S3 {
     /// Starts one that keeps its objects in a folder.
     pub fn start(folder: &Path) -> Self {
+        Self::start_at("127.0.0.1", folder)
+    }
+
+    /// The same, for others than this host.
+    pub fn start_at(host: &str, folder: &Path) -> Self {
         let mut command = Command::new("node");
-        command.arg(script()).arg(folder).arg(BUCKET);
+        command.arg(script()).arg(folder).arg(BUCKET).env("HOST", host);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let mut port = String::new();
-        let mut lines = BufReader::new(process.stdout.take().unwrap());
-        lines.read_line(&mut port).unwrap();
+        let mut answers = BufReader::new(process.stdout.take().unwrap());
+        answers.read_line(&mut port).unwrap();
         Self {
-            _alive: process.stdin.take(),
+            orders: process.stdin.take().unwrap(),
+            answers,
+            host: host.to_owned(),
             port: port.trim().parse().unwrap(),
             process,
         }
     }
 
+    /// What becomes of every request from now on: `fair`, or the word of a bad day.
+    pub fn weather(&mut self, word: &str) {
+        writeln!(self.orders, "{word}").unwrap();
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).unwrap();
+        assert_eq!(answer.trim(), word, "the server knows no such weather");
+    }
+
+    /// It takes and answers nothing (`STOP`), or goes on (`CONT`).
+    pub fn signal(&self, name: &str) {
+        let mut kill = Command::new("kill");
+        let sent = kill.args(["-s", name, &self.process.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    }
+
     /// A store of it in a configuration, with a prefix.
     pub fn store(&self, prefix: &str) -> String {
-        let port = self.port;
-        format!("{{ at = \"s3://{BUCKET}/{prefix}\", endpoint = \"http://127.0.0.1:{port}\" }}")
+        let (host, port) = (&self.host, self.port);
+        let at = format!("at = \"s3://{BUCKET}/{prefix}\", endpoint = \"http://{host}:{port}\"");
+        match host.as_str() {
+            "127.0.0.1" => format!("{{ {at} }}"),
+            _ => format!("{{ {at}, http = \"allowed\" }}"),
+        }
+    }
+
+    /// Where it keeps an object below the folder that it was started with.
+    pub fn kept(key: &str) -> PathBuf {
+        Path::new(BUCKET).join(format!("{key}._S3rver_object"))
     }
 
     pub fn stop(&mut self) {

@@ -11,7 +11,7 @@ use lazaret::config::PostgresConfig;
 use lazaret::digest::Digest;
 use lazaret::ledger::postgres::Postgres;
 use lazaret::ledger::sqlite::Sqlite;
-use lazaret::ledger::{self as real, Arrival, AttemptId, Epoch, KeptJob, LEASE, Looks, WorkerId};
+use lazaret::ledger::{self as real, Arrival, Attempt, Epoch, KeptJob, LEASE, Looks, WorkerId};
 use lazaret::quarantine::Gate;
 use lazaret::sandbox::outcome::Usage;
 use lazaret::verdict::Status;
@@ -34,7 +34,7 @@ pub struct Twin<'a> {
     seed: u64,
     names: HashMap<Name, WorkerId>,
     started: u64,
-    tokens: HashMap<Token, AttemptId>,
+    tokens: HashMap<Token, Attempt>,
     ahead: Duration,
     /// Transactions that were compared.
     pub compared: usize,
@@ -232,7 +232,11 @@ impl Ledger for Twin<'_> {
         // Those that are gone are buried in a step of their own.
         let others = self.names.iter().filter(|(name, _)| **name != worker);
         let others: Vec<WorkerId> = others.map(|(_, id)| id.clone()).collect();
-        let burials = self.wait(self.real().bury_expired(&others)).unwrap();
+        // Whoever buries lives.
+        let (ledger, living) = (self.real(), WorkerId(format!("{}-living", self.seed)));
+        self.wait(ledger.sign_on(&living, "host", "build-1")).unwrap();
+        let burials = self.wait(ledger.bury_expired(&living, &others)).unwrap();
+        self.wait(ledger.sign_off(&living)).unwrap();
         let lost = burials.iter().map(|burial| burial.lost.len()).sum();
         let runs = self.model.runs.iter().filter(|run| run.worker == worker).count();
         self.same("bury by lease", runs, lost);
@@ -283,7 +287,7 @@ impl Ledger for Twin<'_> {
 
         let real = self.wait(ledger.claim(&asked));
         if let Ok(real::Claimed::Run(attempt)) = &real {
-            self.tokens.insert(claim.fresh, attempt.id);
+            self.tokens.insert(claim.fresh, *attempt);
         }
         let real = real.as_ref().map_or(Claimed::NotSignedOn, of_real);
         let model = self.model.claim(world, claim);

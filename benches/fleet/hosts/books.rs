@@ -39,10 +39,10 @@ impl Books {
         rows.iter().map(|row| row.get(0)).collect()
     }
 
-    /// Most attempts on one of these digests that were not given back unharmed; with what became of them.
+    /// Most attempts on one of these digests, under the limits of one epoch, that were not given back unharmed; with what became of them.
     pub async fn most_attempts(&mut self, digests: &BTreeSet<String>) -> (usize, String) {
         let sql = "SELECT count(*), string_agg(outcome, ', ' ORDER BY id) FROM lazaret.attempts
-            WHERE encode(digest, 'hex') = ANY($1) AND outcome <> 'released' GROUP BY digest ORDER BY 1 DESC LIMIT 1";
+            WHERE encode(digest, 'hex') = ANY($1) AND outcome <> 'released' GROUP BY digest, build, limits ORDER BY 1 DESC LIMIT 1";
         let digests: Vec<String> = digests.iter().cloned().collect();
         let row = sqlx::query(sql)
             .bind(digests)
@@ -51,6 +51,22 @@ impl Books {
             .unwrap();
         row.map(|row| (usize::try_from(row.get::<i64, _>(0)).unwrap(), row.get(1)))
             .unwrap_or_default()
+    }
+
+    /// Attempts on digests that had been convicted in another epoch before.
+    pub async fn tried_anew(&mut self) -> usize {
+        self.count(
+            "SELECT count(*) FROM lazaret.attempts WHERE EXISTS (SELECT 1 FROM lazaret.strikes JOIN lazaret.audit USING (digest, at)
+                WHERE strikes.digest = attempts.digest AND audit.action = 'convict' AND at < started
+                AND (strikes.build, strikes.limits) <> (attempts.build, attempts.limits))",
+        )
+        .await
+    }
+
+    /// Epochs that attempts were made in.
+    pub async fn epochs(&mut self) -> usize {
+        self.count("SELECT count(*) FROM (SELECT DISTINCT build, limits FROM lazaret.attempts) AS epochs")
+            .await
     }
 
     /// Sessions of workers.

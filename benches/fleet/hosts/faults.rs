@@ -15,6 +15,8 @@ pub enum Fault {
     HostPoweredOff,
     /// A host's clock jumps by an hour, and back.
     ClockMoved,
+    /// A worker drains, and its supervisor starts it with other limits: another epoch, beside the others. Later the same way back.
+    WorkerUpgraded,
     /// PostgreSQL takes and answers nothing.
     DatabaseFrozen,
     /// PostgreSQL is stopped in order and started again.
@@ -27,8 +29,20 @@ pub enum Fault {
     DatabaseFull,
     /// RabbitMQ gets SIGKILL with its queues full, and is started again.
     BrokerRestarted,
-    /// Nothing can be written to the stores.
+    /// Nothing can be written to the stores in folders.
     DiskFull,
+    /// The buckets' server answers everybody with 503.
+    BucketsBusy,
+    /// It takes nobody's credentials any more.
+    BucketsExpired,
+    /// It sends the first bytes of an object, and then nothing.
+    BucketsSlow,
+    /// It sends half of an object, and hangs up.
+    BucketsCut,
+    /// It says that an object is longer than what it sends.
+    BucketsLong,
+    /// It takes and answers nothing.
+    BucketsFrozen,
 }
 
 /// One of them, at its time.
@@ -44,6 +58,44 @@ pub struct Stroke {
     pub host: usize,
 }
 
+/// Where uploads, renditions and specimens are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stores {
+    /// All in folders.
+    Folders,
+    /// All in buckets.
+    Buckets,
+    /// Every other tenant's uploads in a bucket, and all renditions; specimens in a folder.
+    Both,
+}
+
+impl std::str::FromStr for Stores {
+    type Err = ();
+
+    fn from_str(word: &str) -> Result<Self, ()> {
+        match word {
+            "folders" => Ok(Self::Folders),
+            "buckets" => Ok(Self::Buckets),
+            "both" => Ok(Self::Both),
+            _ => Err(()),
+        }
+    }
+}
+
+impl Fault {
+    /// What the buckets' server is told.
+    pub fn weather(self) -> Option<&'static str> {
+        match self {
+            Self::BucketsBusy => Some("busy"),
+            Self::BucketsExpired => Some("expired"),
+            Self::BucketsSlow => Some("slow"),
+            Self::BucketsCut => Some("cut"),
+            Self::BucketsLong => Some("long"),
+            _ => None,
+        }
+    }
+}
+
 /// A fault, how often it is in each round, and for how many milliseconds it lasts.
 type Kind = (Fault, usize, std::ops::Range<u64>);
 
@@ -55,13 +107,14 @@ pub fn of_hosts(seed: u64, hosts: usize, whole: Duration) -> Vec<Stroke> {
         (Fault::HostCutLong, 1, 35_000..50_000),
         (Fault::HostPoweredOff, 1, 5_000..40_000),
         (Fault::ClockMoved, 1, 10_000..30_000),
+        (Fault::WorkerUpgraded, 1, 15_000..40_000),
     ];
     schedule(&kinds, &mut fastrand::Rng::with_seed(seed), hosts, whole)
 }
 
-/// What befalls servers and stores.
-pub fn of_servers(seed: u64, hosts: usize, whole: Duration) -> Vec<Stroke> {
-    let kinds = [
+/// What befalls servers and stores: buckets, where there are any.
+pub fn of_servers(seed: u64, hosts: usize, stores: Stores, whole: Duration) -> Vec<Stroke> {
+    let mut kinds = vec![
         (Fault::DatabaseFrozen, 2, 2_000..15_000),
         (Fault::DatabaseRestarted, 1, 0..5_000),
         (Fault::DatabaseCrashed, 1, 0..5_000),
@@ -70,6 +123,17 @@ pub fn of_servers(seed: u64, hosts: usize, whole: Duration) -> Vec<Stroke> {
         (Fault::BrokerRestarted, 1, 0..3_000),
         (Fault::DiskFull, 2, 2_000..8_000),
     ];
+    if stores != Stores::Folders {
+        // Short: a job that is turned away for the fifth time waits for an hour.
+        kinds.extend([
+            (Fault::BucketsBusy, 1, 1_000..5_000),
+            (Fault::BucketsExpired, 1, 1_000..4_000),
+            (Fault::BucketsSlow, 1, 1_000..4_000),
+            (Fault::BucketsCut, 1, 1_000..5_000),
+            (Fault::BucketsLong, 1, 1_000..5_000),
+            (Fault::BucketsFrozen, 1, 2_000..6_000),
+        ]);
+    }
     // Apart from the hosts' schedule, so that the one does not repeat the other.
     schedule(&kinds, &mut fastrand::Rng::with_seed(!seed), hosts, whole)
 }

@@ -1,4 +1,4 @@
-//! A host: a worker in a network of its own, and a supervisor that starts it again.
+//! A host: a worker in a network of its own, and a supervisor that starts it again, with the limits of one epoch or those of another.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,13 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use super::super::s3;
 use super::net::Cable;
+
+/// What a worker is started with.
+const USUAL: &str = "lazaret.toml";
+/// The same, under other limits.
+const OTHER: &str = "other.toml";
 
 /// A host; ends with its value.
 pub struct Host {
@@ -16,22 +22,27 @@ pub struct Host {
     clock: PathBuf,
     worker: Option<Child>,
     off: bool,
+    /// What the next worker is started with.
+    configuration: &'static str,
     /// How many workers were started on it.
     pub starts: usize,
 }
 
 impl Host {
-    /// A host below `site`, whose worker has this configuration.
-    pub fn new(site: &Path, number: usize, configuration: &str, clock: &Path) -> Self {
+    /// A host below `site`, whose worker has the first of these configurations, or for a while the other.
+    pub fn new(site: &Path, number: usize, configurations: &[String; 2], clock: &Path) -> Self {
         let folder = site.join(format!("host-{number}"));
         fs::create_dir(&folder).unwrap();
-        fs::write(folder.join("lazaret.toml"), configuration).unwrap();
+        for (name, text) in [USUAL, OTHER].iter().zip(configurations) {
+            fs::write(folder.join(name), text).unwrap();
+        }
         let mut host = Self {
             cable: Cable::lay(number),
             folder,
             clock: clock.to_owned(),
             worker: None,
             off: false,
+            configuration: USUAL,
             starts: 0,
         };
         host.move_clock(0);
@@ -92,6 +103,23 @@ impl Host {
         self.cable.mend();
     }
 
+    /// Its worker drains; the next one has the other limits.
+    pub fn upgrade(&mut self) {
+        self.replace_with(OTHER);
+    }
+
+    /// Its worker drains; the next one has the usual limits.
+    pub fn downgrade(&mut self) {
+        self.replace_with(USUAL);
+    }
+
+    fn replace_with(&mut self, configuration: &'static str) {
+        self.configuration = configuration;
+        if let Some(worker) = &self.worker {
+            terminate(worker);
+        }
+    }
+
     /// Moves its time of day by as many seconds.
     pub fn move_clock(&self, seconds: i64) {
         fs::write(self.folder.join("clock"), seconds.to_string()).unwrap();
@@ -100,8 +128,7 @@ impl Host {
     /// SIGTERM, and waits for its end.
     pub async fn stop(mut self) {
         let Some(mut worker) = self.worker.take() else { return };
-        let pid = worker.id().to_string();
-        assert!(Command::new("kill").arg(&pid).status().unwrap().success());
+        terminate(&worker);
         while worker.try_wait().unwrap().is_none() {
             sleep(Duration::from_millis(20)).await;
         }
@@ -112,12 +139,13 @@ impl Host {
         let log = log.create(true).append(true).open(self.folder.join("log")).unwrap();
         let mut command = self.cable.command(env!("CARGO_BIN_EXE_lazaret"));
         command
-            .args(["serve", "--config", "lazaret.toml"])
+            .args(["serve", "--config", self.configuration])
             .current_dir(&self.folder);
         command
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .env("LAZARET_ADMIN", "off")
+            .envs(s3::ACCOUNT)
             .env("LD_PRELOAD", &self.clock)
             .env("CLOCK_MOVED_BY", self.folder.join("clock"))
             .stderr(log);
@@ -130,6 +158,12 @@ impl Drop for Host {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// SIGTERM, where it has not ended.
+fn terminate(worker: &Child) {
+    let mut kill = Command::new("kill");
+    let _ = kill.arg(worker.id().to_string()).stderr(Stdio::null()).status();
 }
 
 /// All processes that come from this one.

@@ -67,6 +67,8 @@ pub(super) async fn claim(session: &mut Session, claim: &Claim) -> Result<Claime
             let id = start(session, claim, gate, renews).await?;
             Ok(Claimed::Run(Attempt {
                 id,
+                digest: claim.digest,
+                started_ms: session.now,
                 gate,
                 raised,
                 renews,

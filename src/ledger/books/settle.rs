@@ -13,7 +13,11 @@ use crate::verdict::{Reason, Status};
 
 /// Ends an attempt, unless it has ended already.
 pub(super) async fn settle(session: &mut Session, ending: &Ending) -> Result<Settled, Fault> {
-    let query = query(session.sql.run).bind(ending.attempt.0);
+    let attempt = ending.attempt;
+    let query = query(session.sql.run)
+        .bind(attempt.id.0)
+        .bind(attempt.digest.to_string())
+        .bind(attempt.started_ms);
     let row: Option<Row> = query.fetch_optional(session.connection()).await?;
     let Some(run) = row.map(|row| rows::run(&row)).transpose()? else {
         return Ok(Settled::Fenced);

@@ -7,7 +7,7 @@ use super::rows::{self, Run};
 use super::{entries, settle};
 use crate::blame::{self, Judgement, Scope};
 use crate::ledger::engine::{Fault, Session, query};
-use crate::ledger::{LEASE, Looks, Lost, Renews, WorkerId};
+use crate::ledger::{LEASE, Lease, Looks, Lost, Renews, WorkerId};
 use crate::quarantine::Gate;
 use crate::sandbox::outcome::Usage;
 use crate::verdict::Reason;
@@ -26,14 +26,21 @@ pub(super) async fn sign_on(session: &mut Session, worker: &WorkerId, host: &str
 }
 
 /// Renews a lease. A worker that was taken for lost learns it here, and must not go on under its name.
-pub(super) async fn heartbeat(session: &mut Session, worker: &WorkerId) -> Result<(), Fault> {
-    let query = query(session.sql.renew_lease)
-        .bind(worker.0.clone())
-        .bind(session.now + LEASE_MS);
-    if query.execute(session.connection()).await? == 0 {
-        return Err(not_signed_on(worker));
+pub(super) async fn heartbeat(session: &mut Session, worker: &WorkerId) -> Result<Lease, Fault> {
+    let until_ms = session.now + LEASE_MS;
+    let before = lease(session, worker).await?;
+    let query = query(session.sql.renew_lease).bind(worker.0.clone()).bind(until_ms);
+    match (before, query.execute(session.connection()).await?) {
+        (Some(before_ms), 1..) => Ok(Lease { before_ms, until_ms }),
+        _ => Err(not_signed_on(worker)),
     }
-    Ok(())
+}
+
+/// Until when a worker is believed alive; none where it is not signed on.
+async fn lease(session: &mut Session, worker: &WorkerId) -> Result<Option<i64>, Fault> {
+    let query = query(session.sql.lease).bind(worker.0.clone());
+    let row = query.fetch_optional(session.connection()).await?;
+    Ok(row.map(|row| row.try_get("lease")).transpose()?)
 }
 
 /// A worker without a lease could never be found lost: it starts nothing.
@@ -116,8 +123,15 @@ pub(super) async fn expired(session: &mut Session, living: &[WorkerId]) -> Resul
     Ok(workers)
 }
 
-/// Buries a worker; none where it has renewed its lease, or somebody else was faster.
-pub(super) async fn bury_expired(session: &mut Session, worker: &WorkerId) -> Result<Option<Vec<Lost>>, Fault> {
+/// Buries a worker; none where it has renewed its lease, where somebody else was faster, or where the lease of who buries does not hold either.
+pub(super) async fn bury_expired(
+    session: &mut Session,
+    by: &WorkerId,
+    worker: &WorkerId,
+) -> Result<Option<Vec<Lost>>, Fault> {
+    if lease(session, by).await?.is_none_or(|until| until <= session.now) {
+        return Ok(None);
+    }
     let query = query(session.sql.is_lease_over)
         .bind(worker.0.clone())
         .bind(session.now);

@@ -5,7 +5,7 @@
 //! Where one writer holds the whole database, they are nothing.
 
 use crate::digest::Digest;
-use crate::ledger::{AttemptId, WorkerId};
+use crate::ledger::WorkerId;
 
 /// Digests and tenants share so many locks of each kind, so that a transaction about thousands of them does not need thousands.
 const STRIPES: u32 = 1024;
@@ -17,8 +17,6 @@ pub(in crate::ledger) enum Lock {
     Works(i32),
     /// A worker ends, in order or not: it records nothing meanwhile.
     Ends(i32),
-    /// All that is known of the digest that an attempt runs.
-    RunOf(AttemptId),
     /// All that is known of a digest.
     Digest(i32),
     /// How many attempts a tenant has.

@@ -23,6 +23,7 @@ macro_rules! names {
 
 names! {
     sign_on,
+    lease,
     renew_lease,
     is_signed_on,
     sign_off,

@@ -69,6 +69,8 @@ pub(super) fn may_pass(fault: &Fault) -> bool {
             code_of(fault).as_deref(),
             Some(
                 code::TOO_MANY_CONNECTIONS
+                    // A standby that is about to be promoted.
+                    | code::READ_ONLY
                     | code::CANNOT_CONNECT_NOW
                     | code::ADMIN_SHUTDOWN
                     | code::CRASH_SHUTDOWN

@@ -40,15 +40,6 @@ fn lock(lock: &Lock) -> String {
     let (kind, function, number) = match lock {
         Lock::Works(worker) => (1, "pg_advisory_xact_lock_shared", *worker),
         Lock::Ends(worker) => (1, "pg_advisory_xact_lock", *worker),
-        Lock::RunOf(attempt) => {
-            // The stripe of a digest is its first ten bits.
-            return format!(
-                "SELECT pg_advisory_xact_lock({}, (get_byte(digest, 0) << 2) | (get_byte(digest, 1) >> 6)) \
-                 FROM attempts WHERE id = {}; ",
-                LOCKS + 2,
-                attempt.0
-            );
-        }
         Lock::Digest(stripe) => (2, "pg_advisory_xact_lock", *stripe),
         Lock::Tenant(stripe) => (3, "pg_advisory_xact_lock", *stripe),
         Lock::Solo => (4, "pg_advisory_xact_lock", 0),
@@ -322,6 +313,7 @@ pub(in crate::ledger) fn go_on_from(table: &str) -> String {
 statements! {
     hot sign_on = "INSERT INTO workers (worker, host, build, since, lease) VALUES ($1, $2, $3, $4, $5)
         ON CONFLICT (worker) DO UPDATE SET lease = excluded.lease";
+    hot lease = "SELECT lease FROM workers WHERE worker = $1";
     hot renew_lease = "UPDATE workers SET lease = $2 WHERE worker = $1";
     hot is_signed_on = "SELECT 1 FROM workers WHERE worker = $1";
     hot sign_off = "DELETE FROM workers WHERE worker = $1";
@@ -341,7 +333,8 @@ statements! {
     hot is_solo_running = "SELECT 1 FROM attempts WHERE gate = 'solo' AND outcome = 'running'";
     hot renewals_running = "SELECT count(*) AS running FROM attempts WHERE renews > '' AND outcome = 'running'";
     hot runs_of_tenant = "SELECT count(*) AS running FROM attempts WHERE tenant = $1 AND outcome = 'running'";
-    hot run = concat!("SELECT ", run_columns!(), " FROM attempts WHERE id = $1 AND outcome = 'running'");
+    hot run = concat!("SELECT ", run_columns!(), " FROM attempts
+        WHERE id = $1 AND digest = decode($2, 'hex') AND started = $3 AND outcome = 'running'");
     hot runs_of_worker = concat!("SELECT ", run_columns!(), " FROM attempts WHERE worker = $1 AND outcome = 'running' ORDER BY id");
     hot end_run = "UPDATE attempts SET outcome = $2, struck = $3, ended = $4, usage = $5 WHERE id = $1";
     hot disown = "UPDATE attempts SET outcome = 'released', ended = $3

@@ -212,6 +212,7 @@ pub(in crate::ledger) fn count(table: &str) -> String {
 statements! {
     hot sign_on = "INSERT INTO workers (worker, host, build, since, lease) VALUES (?1, ?2, ?3, ?4, ?5)
         ON CONFLICT (worker) DO UPDATE SET lease = excluded.lease";
+    hot lease = "SELECT lease FROM workers WHERE worker = ?1";
     hot renew_lease = "UPDATE workers SET lease = ?2 WHERE worker = ?1";
     hot is_signed_on = "SELECT 1 FROM workers WHERE worker = ?1";
     hot sign_off = "DELETE FROM workers WHERE worker = ?1";
@@ -228,7 +229,8 @@ statements! {
     hot is_solo_running = "SELECT 1 FROM attempts WHERE gate = 'solo' AND outcome = 'running'";
     hot renewals_running = "SELECT count(*) AS running FROM attempts WHERE renews > '' AND outcome = 'running'";
     hot runs_of_tenant = "SELECT count(*) AS running FROM attempts WHERE tenant = ?1 AND outcome = 'running'";
-    hot run = concat!("SELECT ", run_columns!(), " FROM attempts WHERE id = ?1 AND outcome = 'running'");
+    hot run = concat!("SELECT ", run_columns!(), " FROM attempts
+        WHERE id = ?1 AND digest = ?2 AND started = ?3 AND outcome = 'running'");
     hot runs_of_worker = concat!("SELECT ", run_columns!(), " FROM attempts WHERE worker = ?1 AND outcome = 'running' ORDER BY id");
     hot end_run = "UPDATE attempts SET outcome = ?2, struck = ?3, ended = ?4, usage = ?5 WHERE id = ?1";
     hot disown = "UPDATE attempts SET outcome = 'released', ended = ?3 WHERE digest = ?1 AND worker = ?2 AND outcome = 'running' RETURNING id";

@@ -1,9 +1,11 @@
-// An S3-compatible server on a free port: `node server.mjs FOLDER BUCKET…`. Prints its port; ends when its standard input does, because the
-// test process has ended in whatever way.
+// An S3-compatible server on a free port of HOST, or of loopback: `node server.mjs FOLDER BUCKET…`. Prints its port; ends when its standard
+// input does, because the test process has ended in whatever way.
 //
 // An object whose name begins with the word of a bad day has that day when it is got for the first time, and none after it. A client that tries
-// again by itself is given it as often as one try of a worker takes.
+// again by itself is given it as often as one try of a worker takes. Beside that, a word on standard input is the weather: what becomes of every
+// request from now on. It is answered with the word.
 import http from 'node:http';
+import readline from 'node:readline';
 import S3rver from 's3rver';
 
 const [directory, ...buckets] = process.argv.slice(2);
@@ -57,15 +59,57 @@ const DAYS = {
     response.on('close', () => clearInterval(pour));
   }],
 };
+// What the weather does to a request; where nothing of that is an object's bytes, these are honest ones, as far as they come.
+const reading = (happens) => (request, response) => {
+  if (request.method === 'GET') happens(request, response);
+  honest(request, response);
+};
+const WEATHER = {
+  fair: honest,
+  busy: DAYS.busy[1],
+  expired: DAYS.expired[1],
+  // The first bytes, and then nothing.
+  slow: reading((_, response) => {
+    const write = response.write.bind(response);
+    response.write = (block) => {
+      write(block.subarray(0, 100));
+      response.write = () => false;
+      return false;
+    };
+    response.end = () => response;
+  }),
+  // Half of what was promised.
+  cut: reading((_, response) => {
+    const write = response.write.bind(response);
+    response.write = (block) => write(block.subarray(0, block.length / 2), () => response.destroy());
+  }),
+  // More is promised than comes.
+  long: reading((_, response) => {
+    const set = response.setHeader.bind(response);
+    response.setHeader = (name, value) =>
+      set(name, name.toLowerCase() === 'content-length' ? String(Number(value) + 1000) : value);
+    response.end = (block) => {
+      if (block) response.write(block);
+      response.socket?.end();
+      return response;
+    };
+  }),
+};
+let weather = honest;
 const seen = new Map();
 
 const server = http.createServer((request, response) => {
   const [, day] = request.url.match(/[/-]([a-z]+)\.[a-z]+$/) ?? [];
   const [times, happens] = (request.method === 'GET' && DAYS[day]) || [0];
   const before = seen.get(request.url) ?? 0;
-  if (before >= times) return honest(request, response);
+  if (before >= times) return weather(request, response);
   seen.set(request.url, before + 1);
   return happens(request, response);
 });
-server.listen(0, '127.0.0.1', () => console.log(server.address().port));
-process.stdin.on('end', () => process.exit()).resume();
+server.listen(0, process.env.HOST ?? '127.0.0.1', () => console.log(server.address().port));
+const orders = readline.createInterface({ input: process.stdin });
+orders.on('line', (word) => {
+  weather = WEATHER[word];
+  console.log(word);
+});
+orders.on('close', () => process.exit());

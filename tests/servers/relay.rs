@@ -34,12 +34,12 @@ pub struct Relay {
 }
 
 struct Shared {
-    server: SocketAddr,
     state: Mutex<State>,
     changed: Condvar,
 }
 
 struct State {
+    server: SocketAddr,
     mode: Mode,
     over: bool,
     connections: Vec<[TcpStream; 2]>,
@@ -51,8 +51,8 @@ impl Relay {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
-            server: SocketAddr::from(([127, 0, 0, 1], port)),
             state: Mutex::new(State {
+                server: here(port),
                 mode: Mode::Pass,
                 over: false,
                 connections: Vec::new(),
@@ -67,6 +67,11 @@ impl Relay {
     /// Where clients connect to.
     pub fn port(&self) -> u16 {
         self.address.port()
+    }
+
+    /// New connections go to this port from now on: another server has the address.
+    pub fn point_at(&self, port: u16) {
+        self.shared.lock().server = here(port);
     }
 
     /// From now on, for connections that are open too.
@@ -100,6 +105,10 @@ impl Drop for Relay {
     }
 }
 
+fn here(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
@@ -114,7 +123,7 @@ impl Shared {
             if state.mode == Mode::Refuse {
                 continue;
             }
-            let (Ok(client), Ok(server)) = (client, TcpStream::connect(self.server)) else {
+            let (Ok(client), Ok(server)) = (client, TcpStream::connect(state.server)) else {
                 continue;
             };
             let copy = |stream: &TcpStream| stream.try_clone().unwrap();
@@ -160,7 +169,9 @@ impl Mode {
 #[test]
 fn a_relay_does_what_it_is_told() {
     let echo = TcpListener::bind("127.0.0.1:0").unwrap();
-    let relay = Relay::to(echo.local_addr().unwrap().port());
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
+    let relay = Relay::to(nobody.local_addr().unwrap().port());
+    relay.point_at(echo.local_addr().unwrap().port());
     thread::spawn(move || {
         for mut stream in echo.incoming().flatten() {
             let mut back = stream.try_clone().unwrap();
