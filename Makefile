@@ -1,5 +1,5 @@
 # Two commands: `make demo` runs the main job, `make test` installs what tests need and passes them.
-.PHONY: demo test lint otel image bench bench-photos bench-hostile simulate fuzz deny need need-tests need-corpus clean
+.PHONY: demo test lint otel image bench bench-photos bench-hostile simulate fuzz deny need need-tests need-unpacked clean
 
 CARGO ?= cargo
 
@@ -7,7 +7,7 @@ demo: need
 	$(CARGO) build --release --locked --bin lazaret --example fixtures
 	./demo/run
 
-test: need need-tests need-corpus lint
+test: need need-tests need-unpacked lint
 	$(CARGO) test --locked
 
 lint:
@@ -94,12 +94,12 @@ need-tests:
 	    { [ ! -e $$clusters.before ] || $$sudo mv $$clusters.before $$clusters; } && \
 	    { [ -n "$$had" ] || [ ! -d /run/systemd/system ] || $$sudo systemctl disable rabbitmq-server; }; }
 
-# Odd images that others collected: unpacked, not installed. Debian and Ubuntu.
-CORPUS = target/gdk-pixbuf-tests
-need-corpus:
-	@[ -d $(CORPUS)/usr ] || { rm -rf $(CORPUS) && mkdir -p $(CORPUS) && cd $(CORPUS) && \
-	    { apt-get download -q gdk-pixbuf-tests || { $$(command -v sudo || true) apt-get update && apt-get download -q gdk-pixbuf-tests; }; } && \
-	    dpkg-deb -x gdk-pixbuf-tests_*.deb . ; }
+# Odd images that others collected, and Prometheus, which reads what deploy/ has for it: unpacked, not installed. Debian and Ubuntu.
+UNPACKED = gdk-pixbuf-tests prometheus
+need-unpacked:
+	@for package in $(UNPACKED); do [ -d target/$$package/usr ] || { rm -rf target/$$package && mkdir -p target/$$package && cd target/$$package && \
+	    { apt-get download -q $$package || { $$(command -v sudo || true) apt-get update && apt-get download -q $$package; }; } && \
+	    dpkg-deb -x $${package}_*.deb . && rm $${package}_*.deb && cd ../..; } || exit 1; done
 
 clean:
 	$(CARGO) clean

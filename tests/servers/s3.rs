@@ -21,8 +21,13 @@ pub struct S3 {
 impl S3 {
     /// Starts one that keeps its objects in a folder.
     pub fn start(folder: &Path) -> Self {
+        Self::with_buckets(folder, &[BUCKET])
+    }
+
+    /// The same with other buckets.
+    pub fn with_buckets(folder: &Path, buckets: &[&str]) -> Self {
         let mut command = Command::new("node");
-        command.arg(script()).arg(folder).arg(BUCKET);
+        command.arg(script()).arg(folder).args(buckets);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let mut port = String::new();
