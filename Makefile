@@ -1,5 +1,5 @@
 # Two commands: `make demo` runs the main job, `make test` installs what tests need and passes them.
-.PHONY: demo test lint otel image bench bench-photos bench-hostile simulate fuzz deny need need-tests need-unpacked clean
+.PHONY: demo test lint otel image bench bench-photos bench-hostile simulate fuzz deny need need-tests need-unpacked features clean
 
 CARGO ?= cargo
 
@@ -18,6 +18,13 @@ lint:
 otel: need need-tests
 	$(CARGO) clippy --locked -p lazaret --all-targets --features otel -- -D warnings
 	$(CARGO) test --locked -p lazaret --features otel --lib --test cli --test rabbit traces
+
+# Each single provider of buckets, and none, with nothing else that is optional: compiles without a warning, and refuses the others by name.
+# Builds of their own, of minutes.
+features: need
+	for provider in '' s3 gs azure; do \
+	    $(CARGO) clippy --locked -p lazaret --no-default-features --features "$$provider" -- -D warnings -A clippy::all || exit 1; done
+	$(CARGO) test --locked -p lazaret --no-default-features --features s3 --lib config::buckets
 
 # spawn: from spawn to READY. tax: what the sandbox costs beside the same code in this process. hostile: every fixture against its ceilings.
 # Then, with a private RabbitMQ, good jobs among hostile ones, repeats of what is quarantined, and more slots and larger photos. The fleet's
