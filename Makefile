@@ -1,5 +1,5 @@
 # Two commands: `make demo` runs the main job, `make test` installs what tests need and passes them.
-.PHONY: demo test lint otel image bench bench-photos bench-hostile simulate fuzz deny need need-tests need-corpus clean
+.PHONY: demo test lint otel image bench bench-photos bench-hostile simulate fuzz deny need need-tests need-unpacked features clean
 
 CARGO ?= cargo
 
@@ -7,8 +7,14 @@ demo: need
 	$(CARGO) build --release --locked --bin lazaret --example fixtures
 	./demo/run
 
-test: need need-tests need-corpus lint
-	$(CARGO) test --locked
+# These wait for servers, leases and second tries more than they work, so more of them run at once. The others measure what they run.
+WAITING = cli desk rabbit
+WORKING = $(filter-out $(WAITING),$(notdir $(basename $(wildcard tests/*.rs */tests/*.rs))))
+test: need need-tests need-unpacked lint
+	$(CARGO) test --locked --no-run
+	$(CARGO) test --locked --doc
+	$(CARGO) test --locked --lib --bins $(WORKING:%=--test %)
+	RUST_TEST_THREADS=$$((2 * $$(nproc))) $(CARGO) test --locked $(WAITING:%=--test %)
 
 lint:
 	$(CARGO) fmt --all --check
@@ -18,6 +24,13 @@ lint:
 otel: need need-tests
 	$(CARGO) clippy --locked -p lazaret --all-targets --features otel -- -D warnings
 	$(CARGO) test --locked -p lazaret --features otel --lib --test cli --test rabbit traces
+
+# Each single provider of buckets, and none, with nothing else that is optional: compiles without a warning, and refuses the others by name.
+# Builds of their own, of minutes.
+features: need
+	for provider in '' s3 gs azure; do \
+	    $(CARGO) clippy --locked -p lazaret --no-default-features --features "$$provider" -- -D warnings -A clippy::all || exit 1; done
+	$(CARGO) test --locked -p lazaret --no-default-features --features s3 --lib config::buckets
 
 # spawn: from spawn to READY. tax: what the sandbox costs beside the same code in this process. hostile: every fixture against its ceilings.
 # Then, with a private RabbitMQ, good jobs among hostile ones, repeats of what is quarantined, and more slots and larger photos. The fleet's
@@ -94,12 +107,12 @@ need-tests:
 	    { [ ! -e $$clusters.before ] || $$sudo mv $$clusters.before $$clusters; } && \
 	    { [ -n "$$had" ] || [ ! -d /run/systemd/system ] || $$sudo systemctl disable rabbitmq-server; }; }
 
-# Odd images that others collected: unpacked, not installed. Debian and Ubuntu.
-CORPUS = target/gdk-pixbuf-tests
-need-corpus:
-	@[ -d $(CORPUS)/usr ] || { rm -rf $(CORPUS) && mkdir -p $(CORPUS) && cd $(CORPUS) && \
-	    { apt-get download -q gdk-pixbuf-tests || { $$(command -v sudo || true) apt-get update && apt-get download -q gdk-pixbuf-tests; }; } && \
-	    dpkg-deb -x gdk-pixbuf-tests_*.deb . ; }
+# Odd images that others collected, and Prometheus, which reads what deploy/ has for it: unpacked, not installed. Debian and Ubuntu.
+UNPACKED = gdk-pixbuf-tests prometheus
+need-unpacked:
+	@for package in $(UNPACKED); do [ -d target/$$package/usr ] || { rm -rf target/$$package && mkdir -p target/$$package && cd target/$$package && \
+	    { apt-get download -q $$package || { $$(command -v sudo || true) apt-get update && apt-get download -q $$package; }; } && \
+	    dpkg-deb -x $${package}_*.deb . && rm $${package}_*.deb && cd ../..; } || exit 1; done
 
 clean:
 	$(CARGO) clean

@@ -6,6 +6,7 @@
     clippy::disallowed_methods,
     reason = "a test that cannot go on fails"
 )]
+#![allow(clippy::duplicate_mod, reason = "private servers have the same things in common")]
 
 #[allow(dead_code, reason = "the node and the world serve several suites")]
 mod rabbit {
@@ -14,6 +15,7 @@ mod rabbit {
     mod bad_days;
     mod check;
     mod client;
+    mod compose;
     mod dead;
     mod examples;
     mod health;

@@ -146,7 +146,7 @@ impl Site {
         Self {
             node: Arc::new(Node::start_at("0.0.0.0")),
             server: Arc::new(Server::start(&["listen_addresses = '*'", "fsync = on"])),
-            buckets: Arc::new(Mutex::new(S3::start_at(&CENTRE.to_string(), &folder.join("buckets")))),
+            buckets: Arc::new(Mutex::new(S3::start_as(&CENTRE.to_string(), &folder.join("buckets"), &[BUCKET]))),
             stores,
             folder: folder.to_owned(),
         }

@@ -71,6 +71,15 @@ pub(super) fn contradiction(config: &Config) -> Option<String> {
         .or_else(|| between("buckets.presign", buckets.presign, Duration::ZERO, WEEK))
         .or_else(|| too_fast(config))
         .or_else(|| presigned_folder(config))
+        .or_else(|| left_out(config))
+}
+
+/// A store in a bucket that this build cannot speak to.
+fn left_out(config: &Config) -> Option<String> {
+    config.stores.iter().find_map(|(name, address)| {
+        let why = address.bucket()?.provider().left_out()?;
+        Some(format!("stores.{name} is {address}: {why}, or name a folder"))
+    })
 }
 
 /// A rate that no upload of the largest size could be as slow as, and still be read in time.
@@ -87,4 +96,29 @@ fn presigned_folder(config: &Config) -> Option<String> {
             folder.display()
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_is_refused_with_its_feature_where_that_was_left_out() {
+        for (address, feature, built) in [
+            ("s3://bucket", "s3", cfg!(feature = "s3")),
+            ("gs://bucket", "gs", cfg!(feature = "gs")),
+            ("az://bucket", "azure", cfg!(feature = "azure")),
+        ] {
+            let text = format!("[stores]\nuploads = \"{address}\"\n");
+            let refused = Config::parse(&text, "x.toml", Default::default()).err();
+            let refused = refused.map(|error| error.to_string());
+            assert_eq!(refused.is_none(), built, "{refused:?}");
+            if let Some(words) = refused {
+                let wanted = format!(
+                    "stores.uploads is {address}: this build knows no such buckets; build with `--features {feature}`"
+                );
+                assert!(words.contains(&wanted), "{words}");
+            }
+        }
+    }
 }

@@ -13,10 +13,13 @@ use lazaret::supervisor::{Given, Misfit, Name, Oom, Restart, Term, systemd};
 use serde_json::{Value, json};
 use yaml_rust2::YamlLoader;
 
-const FILES: [&str; 22] = [
+const FILES: [&str; 25] = [
     "compose/.env.example",
     "compose/compose.yaml",
+    "compose/grafana/dashboards.yaml",
+    "compose/grafana/source.yaml",
     "compose/lazaret.toml",
+    "compose/prometheus.yml",
     "compose/rabbitmq.conf",
     "grafana/lazaret.json",
     "image/lay-out",
@@ -76,18 +79,13 @@ fn a_service_of_compose_is_locked_up_and_its_limits_fit() {
             }
         }
     }
-    for server in ["rabbitmq", "postgres"] {
-        assert!(
-            compose["services"][server]["healthcheck"]["test"].is_array(),
-            "{server}"
-        );
+    for server in ["rabbitmq", "postgres", "store", "prometheus", "grafana"] {
+        let server = &compose["services"][server];
+        assert!(server["healthcheck"]["test"].is_array(), "{server}");
+        assert_eq!(server["restart"], "unless-stopped", "{server}");
     }
 
-    let config = configuration(
-        "compose/lazaret.toml",
-        &text("compose/lazaret.toml"),
-        &variables(&worker["environment"]),
-    );
+    let config = worker_of(&compose);
     let given = Given {
         grace: humantime::parse_duration(worker["stop_grace_period"].as_str().unwrap()).ok(),
         memory: Some(size(&json!(worker["mem_limit"].as_str().unwrap().to_uppercase() + "i"))),
@@ -101,16 +99,145 @@ fn a_service_of_compose_is_locked_up_and_its_limits_fit() {
         given.grace,
         "the worker is told what its supervisor has"
     );
-    stores_are_mounted(
-        &config,
-        &targets(
-            worker["volumes"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|it| it.as_str().unwrap()),
-        ),
+    stores_are_mounted(&config, &targets(worker));
+}
+
+#[test]
+fn buckets_of_compose_are_made_where_the_worker_and_the_web_app_look_for_them() {
+    let compose = compose();
+    let services = &compose["services"];
+    let worker = &services["worker"];
+    let config = worker_of(&compose);
+    let store = &services["store"];
+    let folder = store["command"][1].as_str().unwrap();
+    assert_eq!(services["buckets"]["volumes"], store["volumes"]);
+    assert!(targets(store).contains(folder));
+    let made = services["buckets"]["entrypoint"].as_array().unwrap();
+    let endpoint = format!("http://store{}", store["environment"]["VGW_PORT"].as_str().unwrap());
+    for (name, address) in &config.stores {
+        let bucket = address.bucket().unwrap();
+        assert!(made.contains(&json!(format!("{folder}/{}", bucket.bucket()))), "{name}");
+        assert_eq!(bucket.endpoint(), Some(endpoint.as_str()), "{name}");
+    }
+    let web = &services["web"]["environment"];
+    let uploads = config.stores["uploads"].bucket().unwrap();
+    assert_eq!(web["UPLOADS"], format!("s3://{}", uploads.bucket()));
+    assert_eq!(web["AWS_ENDPOINT_URL"], endpoint);
+    for reader in [web, &worker["environment"]] {
+        assert_eq!(reader["AWS_ACCESS_KEY_ID"], store["environment"]["ROOT_ACCESS_KEY"]);
+        assert_eq!(reader["AWS_SECRET_ACCESS_KEY"], store["environment"]["ROOT_SECRET_KEY"]);
+    }
+    let script = services["web"]["entrypoint"][2].as_str().unwrap();
+    for folder in targets(&services["web"]) {
+        assert!(script.contains(&folder), "{folder}");
+    }
+}
+
+#[test]
+fn nothing_of_compose_is_published_beyond_this_host() {
+    let compose = compose();
+    let mut published = BTreeSet::new();
+    for (name, service) in compose["services"].as_object().unwrap() {
+        assert_ne!(service["network_mode"], "host", "{name}");
+        for port in service["ports"].as_array().into_iter().flatten() {
+            let port = port.as_str().unwrap();
+            assert!(port.starts_with("127.0.0.1:"), "{name}: {port}");
+            published.insert(name.as_str());
+        }
+    }
+    assert_eq!(
+        published,
+        ["grafana", "prometheus"].into(),
+        "the worker's listener has no TLS"
     );
+}
+
+#[test]
+fn prometheus_of_compose_reaches_the_worker_and_knows_the_alerts() {
+    let compose = compose();
+    let services = &compose["services"];
+    let config = worker_of(&compose);
+    let admin = config.admin.to_string();
+    let port = admin.strip_prefix("0.0.0.0:").expect("others reach it");
+    let settings = yaml("compose/prometheus.yml").remove(0);
+    let scraped = &settings["scrape_configs"][0];
+    assert_eq!(
+        scraped["static_configs"][0]["targets"],
+        json!([format!("worker:{port}")])
+    );
+    let job = format!("job=\"{}\"", scraped["job_name"].as_str().unwrap());
+    assert!(text("prometheus/lazaret.rules.yml").contains(&job), "{job}");
+
+    // As it lies in the container.
+    let folder = tempfile::tempdir().unwrap();
+    mount("prometheus", &services["prometheus"], folder.path());
+    let place = folder.path().join("etc/prometheus/prometheus.yml");
+    let command = services["prometheus"]["command"].as_array().unwrap();
+    assert!(command.contains(&json!("--config.file=/etc/prometheus/prometheus.yml")));
+    let output = super::metrics::promtool(&["check", "config", place.to_str().unwrap()], "");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("1 rule files found"),
+        "{output:?}"
+    );
+}
+
+#[test]
+fn grafana_of_compose_has_a_source_and_the_dashboard() {
+    let compose = compose();
+    let grafana = &compose["services"]["grafana"];
+    let folder = tempfile::tempdir().unwrap();
+    mount("grafana", grafana, folder.path());
+    let provisioned = |kind: &str| {
+        let file = folder
+            .path()
+            .join("etc/grafana/provisioning")
+            .join(kind)
+            .join("lazaret.yaml");
+        documents(&fs::read_to_string(&file).unwrap()).remove(0)
+    };
+    let source = &provisioned("datasources")["datasources"][0];
+    let (_, port) = compose["services"]["prometheus"]["ports"][0]
+        .as_str()
+        .unwrap()
+        .rsplit_once(':')
+        .unwrap();
+    assert_eq!(source["url"], format!("http://prometheus:{port}"));
+    let scraped = &yaml("compose/prometheus.yml")[0]["global"]["scrape_interval"];
+    assert_eq!(
+        &source["jsonData"]["timeInterval"], scraped,
+        "rates are over four of them"
+    );
+
+    let dashboards = provisioned("dashboards")["providers"][0]["options"]["path"].clone();
+    let dashboards = folder.path().join(dashboards.as_str().unwrap().trim_start_matches('/'));
+    let shown = fs::read_to_string(dashboards.join("lazaret.json")).unwrap();
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    let variable = &shown["templating"]["list"][0];
+    assert_eq!(
+        (&variable["type"], &variable["query"]),
+        (&json!("datasource"), &source["type"])
+    );
+    let asked = format!("${{{}}}", variable["name"].as_str().unwrap());
+    for panel in shown["panels"].as_array().unwrap() {
+        let of = &panel["datasource"];
+        let fits = of["uid"] == asked && of["type"] == source["type"];
+        assert!(fits || of["uid"] == source["uid"], "{}: {of}", panel["title"]);
+    }
+}
+
+/// What a container finds of this repository, laid out below a folder.
+fn mount(name: &str, service: &Value, folder: &Path) {
+    for mount in service["volumes"].as_array().unwrap() {
+        let mut parts = mount.as_str().unwrap().split(':');
+        let (source, target) = (parts.next().unwrap(), parts.next().unwrap());
+        if source.starts_with('.') {
+            assert_eq!(parts.next(), Some("ro"), "{name}: {target}");
+            let target = folder.join(target.trim_start_matches('/'));
+            fs::create_dir_all(target.parent().unwrap()).unwrap();
+            fs::copy(Path::new("deploy/compose").join(source), target).unwrap();
+        }
+    }
 }
 
 #[test]
@@ -390,6 +517,10 @@ fn the_image_is_pinned_and_runs_as_nobody() {
     for store in config.stores.keys() {
         assert!(made.contains(store.as_str()), "a volume on {store} would be root's");
     }
+    for volume in targets(&compose()["services"]["worker"]) {
+        let state = volume.strip_prefix("/var/lib/lazaret/");
+        assert!(state.is_none_or(|folder| made.contains(folder)), "{volume}");
+    }
     let flights = config.flights();
     assert!(
         made.contains(flights.file_name().unwrap().to_str().unwrap()),
@@ -462,23 +593,39 @@ fn fits(config: &Config, given: &Given) {
     assert!(most <= budget, "{} at once, of {}", ByteSize(most), ByteSize(budget));
 }
 
-/// Every store lies in a volume of its own, and so does the record of what runs.
+/// Every store that is a folder lies in a volume of its own, so does the record of what runs, and so do the files of what runs.
 fn stores_are_mounted(config: &Config, targets: &BTreeSet<String>) {
     for (name, store) in &config.stores {
-        let folder = store.to_string();
+        let Some(folder) = store.folder() else { continue };
         assert!(
-            targets.contains(folder.trim_start_matches("file:")),
-            "{name}: {folder}, {targets:?}"
+            targets.contains(folder.to_str().unwrap()),
+            "{name}: {folder:?}, {targets:?}"
         );
     }
     assert!(config.ledger.file().is_none(), "many hosts share it");
     let flights = config.flights();
     assert!(targets.contains(flights.to_str().unwrap()), "{flights:?}, {targets:?}");
+    let staging = config.staging();
+    let beside = staging.parent().unwrap().to_str().unwrap();
+    assert!(
+        [staging.to_str().unwrap(), beside]
+            .iter()
+            .any(|folder| targets.contains(*folder)),
+        "{staging:?}, {targets:?}"
+    );
 }
 
-fn targets<'a>(volumes: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+/// A worker's configuration in compose.
+fn worker_of(compose: &Value) -> Config {
+    let variables = variables(&compose["services"]["worker"]["environment"]);
+    configuration("compose/lazaret.toml", &text("compose/lazaret.toml"), &variables)
+}
+
+/// Where a service of compose has its volumes.
+fn targets(service: &Value) -> BTreeSet<String> {
+    let volumes = service["volumes"].as_array().unwrap().iter();
     volumes
-        .map(|volume| volume.split(':').nth(1).unwrap().to_owned())
+        .map(|volume| volume.as_str().unwrap().split(':').nth(1).unwrap().to_owned())
         .collect()
 }
 
@@ -492,7 +639,7 @@ fn configuration(place: &str, text: &str, variables: &Variables) -> Config {
     Config::parse(text, place, variables.collect()).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// What a container is told, with a password in the place of `${PASSWORD:?…}`.
+/// What a worker in a container is told, with a password in the place of `${PASSWORD:?…}`. What it finds by itself is not of the configuration.
 fn variables(environment: &Value) -> Variables {
     let variables = environment.as_object().unwrap().iter();
     let filled = |value: &str| {
@@ -501,6 +648,7 @@ fn variables(environment: &Value) -> Variables {
         parts.fold(first, |text, part| text + "secret" + part.split_once('}').unwrap().1)
     };
     variables
+        .filter(|(name, _)| !name.starts_with("AWS_"))
         .map(|(name, value)| (name.clone(), filled(value.as_str().unwrap())))
         .collect()
 }
@@ -509,6 +657,7 @@ fn variables(environment: &Value) -> Variables {
 fn pinned(image: &str) {
     let (_, tag) = image.rsplit_once(':').unwrap_or_else(|| panic!("{image} has no tag"));
     let version = tag.split('-').next().unwrap();
+    let version = version.strip_prefix('v').unwrap_or(version);
     let numbers = version.split('.').filter(|part| part.parse::<u32>().is_ok()).count();
     assert!(numbers >= 2 && numbers == version.split('.').count(), "{image}");
 }
@@ -551,7 +700,11 @@ fn compose() -> Value {
 
 /// The documents of a file, with `<<` taken out.
 fn yaml(file: &str) -> Vec<Value> {
-    let documents = YamlLoader::load_from_str(&text(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    documents(&text(file))
+}
+
+fn documents(text: &str) -> Vec<Value> {
+    let documents = YamlLoader::load_from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
     documents
         .iter()
         .map(|document| merged(crate::plain(document)))

@@ -181,12 +181,15 @@ fn a_channel_that_the_broker_closes_is_opened_again() {
     node.control(&["eval", impatient]);
     let stage = Stage::on(&node, "channel");
     stage.upload(&[PHOTO, SLOW_FILE]);
-    let worker = stage.serve(&SLOW);
+    let worker = stage.serve(&[&SLOW[..], &[("LAZARET_LIMITS_PREFLIGHT_WALL", "2m")]].concat());
     stage.client.publish("interactive", &job("slow", "acme", SLOW_FILE));
     stage.world.wait_for_attempts(&worker.process, 1);
+    // However late the broker looks, and however fast this machine is.
+    let held = worker.hold();
     worker.wait_log("not consuming");
     let patient = "application:set_env(rabbit, consumer_timeout, 1800000).";
     node.control(&["eval", patient]);
+    drop(held);
     assert_eq!(stage.client.answer("slow").verdict(), "converted: –");
     works(&stage, worker);
     told_alike(&stage, "slow");

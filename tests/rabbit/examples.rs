@@ -2,18 +2,19 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 use serde_json::json;
 
 use super::node::{Node, Vhost};
 use super::world::*;
 
-fn example(name: &str) -> PathBuf {
+pub fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples").join(name)
 }
 
 /// Runs a command that must end well.
-fn well(command: &mut Command) -> Output {
+pub fn well(command: &mut Command) -> Output {
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{command:?}: {said}{}", stderr(&output));
@@ -65,16 +66,30 @@ fn converts(vhost: &Vhost, client: &mut Command) {
     assert_ne!(good["id"], gone["id"]);
 }
 
+/// A Python with what the example needs, made once for each target folder.
+pub fn python() -> &'static Path {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python");
+        let requirements = example("python/requirements.txt");
+        let (wanted, installed) = (std::fs::read(&requirements).unwrap(), folder.join("installed"));
+        if std::fs::read(&installed).is_ok_and(|installed| installed == wanted) {
+            return folder;
+        }
+        well(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
+        let mut pip = Command::new(folder.join("bin/pip"));
+        let quiet = ["install", "--quiet", "--disable-pip-version-check", "--requirement"];
+        well(pip.args(quiet).arg(requirements));
+        std::fs::write(installed, wanted).unwrap();
+        folder
+    })
+}
+
 #[test]
 fn the_python_client_prints_its_results() {
     let vhost = Node::shared().vhost("python");
-    let folder = tempfile::tempdir().unwrap();
-    well(Command::new("python3").args(["-m", "venv"]).arg(folder.path()));
-    let mut pip = Command::new(folder.path().join("bin/pip"));
-    let quiet = ["install", "--quiet", "--disable-pip-version-check", "--requirement"];
-    well(pip.args(quiet).arg(example("python/requirements.txt")));
-    let mut python = Command::new(folder.path().join("bin/python"));
-    converts(&vhost, python.arg(example("python/convert.py")));
+    let mut command = Command::new(python().join("bin/python"));
+    converts(&vhost, command.arg(example("python/convert.py")));
 }
 
 #[test]

@@ -74,10 +74,13 @@ pub fn certificates(folder: &Path) {
     );
 }
 
-/// Ports that nobody listens on, below those that the kernel gives out by itself: a node that comes up again finds them free.
+/// Ports that nobody listens on, below those that the kernel gives out by itself: a node that comes up again finds them free. A suite with
+/// several kinds of servers has this module once for each, so each looks from elsewhere.
 pub fn free_ports<const N: usize>() -> [u16; N] {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = 20_000 + (std::process::id() % 1000) as u16 * 10;
+    let sum = |sum: u16, byte| sum.wrapping_mul(31).wrapping_add(u16::from(byte));
+    let elsewhere = module_path!().bytes().fold(0, sum) % 2500;
+    let start = 20_000 + (std::process::id() % 1000) as u16 * 10 + elsewhere;
     let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     std::array::from_fn(|_| {
         std::iter::repeat_with(|| start + NEXT.fetch_add(1, Ordering::Relaxed))

@@ -23,13 +23,13 @@ pub struct S3 {
 impl S3 {
     /// Starts one that keeps its objects in a folder.
     pub fn start(folder: &Path) -> Self {
-        Self::start_at("127.0.0.1", folder)
+        Self::start_as("127.0.0.1", folder, &[BUCKET])
     }
 
-    /// The same, for others than this host.
-    pub fn start_at(host: &str, folder: &Path) -> Self {
+    /// The same at another address of this host, with other buckets.
+    pub fn start_as(host: &str, folder: &Path, buckets: &[&str]) -> Self {
         let mut command = Command::new("node");
-        command.arg(script()).arg(folder).arg(BUCKET).env("HOST", host);
+        command.arg(script()).arg(folder).args(buckets).env("HOST", host);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let mut port = String::new();

@@ -3,8 +3,13 @@
 
     AMQP_URL=amqp://acme:password@rabbit/%2F convert.py acme 2026/11/cat.jpg ...
 
-The keys name files that are in the store `uploads` already. Results come to a durable queue of the tenant's own, so that none is lost while
-nobody listens. Rights of the user `acme`: configure ^acme\\.  write ^(lazaret\\.jobs|acme\\..*)$  read ^(lazaret\\.results|acme\\..*)$
+The keys name files that are in the store `uploads` already; with --put FOLDER they are put there from that folder first. UPLOADS is then the
+store's address, with credentials from the environment, both as docs/stores.md has them:
+
+    UPLOADS=s3://acme-uploads/incoming AWS_REGION=eu-central-1 convert.py --put photos acme 2026/11/cat.jpg ...
+
+Results come to a durable queue of the tenant's own, so that none is lost while nobody listens.
+Rights of the user `acme`: configure ^acme\\.  write ^(lazaret\\.jobs|acme\\..*)$  read ^(lazaret\\.results|acme\\..*)$
 """
 
 import argparse
@@ -13,9 +18,18 @@ import os
 import sys
 import time
 import uuid
+from pathlib import Path
 
 import pika
+from obstore.store import from_url
 from pika.exceptions import AMQPError, NackError, UnroutableError
+
+
+def put(folder, keys):
+    """Puts files into the store. All of them, before anybody is told of one: a job whose upload is missing is rejected."""
+    store = from_url(os.environ["UPLOADS"])
+    for key in keys:
+        store.put(key, Path(folder, key))
 
 
 def job(tenant, key):
@@ -79,9 +93,12 @@ def run(url, tenant, unanswered, seen):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--put", metavar="FOLDER", help="put the files into the store first, from this folder")
     parser.add_argument("tenant")
     parser.add_argument("keys", nargs="+", metavar="key")
     arguments = parser.parse_args()
+    if arguments.put:
+        put(arguments.put, arguments.keys)
     jobs = [job(arguments.tenant, key) for key in arguments.keys]
     unanswered = {body["job"]: body for body in jobs}
     seen = set()

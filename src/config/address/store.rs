@@ -220,6 +220,17 @@ impl BucketAddress {
 }
 
 impl Provider {
+    /// What to build with, where this build knows no such buckets.
+    #[must_use]
+    pub fn left_out(self) -> Option<String> {
+        let (feature, built) = match self {
+            Self::S3 => ("s3", cfg!(feature = "s3")),
+            Self::Google => ("gs", cfg!(feature = "gs")),
+            Self::Azure => ("azure", cfg!(feature = "azure")),
+        };
+        (!built).then(|| format!("this build knows no such buckets; build with `--features {feature}`"))
+    }
+
     fn scheme(self) -> &'static str {
         match self {
             Self::S3 => "s3://",

@@ -58,6 +58,10 @@ impl Chroma {
 }
 
 /// One picture as the encoder takes it: colours, or alpha.
+#[cfg_attr(
+    not(feature = "avif-out"),
+    allow(dead_code, reason = "only the encoder asks for all of it")
+)]
 #[derive(Debug, Clone, Copy)]
 struct Plan {
     size: (u32, u32),

@@ -83,7 +83,7 @@ fn before_host(endpoint: &str, bucket: &str) -> io::Result<String> {
 
 #[cfg(not(feature = "s3"))]
 fn s3(_: &BucketAddress, _: ClientOptions, _: RetryConfig) -> io::Result<Client> {
-    Err(not_built("s3"))
+    Err(not_built(Provider::S3))
 }
 
 #[cfg(feature = "gs")]
@@ -101,7 +101,7 @@ fn google(address: &BucketAddress, options: ClientOptions, retry: RetryConfig) -
 
 #[cfg(not(feature = "gs"))]
 fn google(_: &BucketAddress, _: ClientOptions, _: RetryConfig) -> io::Result<Client> {
-    Err(not_built("gs"))
+    Err(not_built(Provider::Google))
 }
 
 #[cfg(feature = "azure")]
@@ -122,7 +122,7 @@ fn azure(address: &BucketAddress, options: ClientOptions, retry: RetryConfig) ->
 
 #[cfg(not(feature = "azure"))]
 fn azure(_: &BucketAddress, _: ClientOptions, _: RetryConfig) -> io::Result<Client> {
-    Err(not_built("azure"))
+    Err(not_built(Provider::Azure))
 }
 
 fn options(address: &BucketAddress, terms: &Terms) -> io::Result<ClientOptions> {
@@ -169,10 +169,8 @@ fn plainly(error: object_store::Error) -> io::Error {
 }
 
 #[cfg(not(all(feature = "s3", feature = "gs", feature = "azure")))]
-fn not_built(feature: &str) -> io::Error {
-    io::Error::other(format!(
-        "this build knows no such buckets; build with `--features {feature}`"
-    ))
+fn not_built(provider: Provider) -> io::Error {
+    io::Error::other(provider.left_out().unwrap_or_default())
 }
 
 #[cfg(all(test, feature = "s3"))]
