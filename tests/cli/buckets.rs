@@ -1,6 +1,7 @@
 //! Stores in buckets, on a real S3-compatible server: on its good days, on bad ones, and when it is gone.
 
 #[path = "../servers/s3.rs"]
+#[allow(dead_code, reason = "the server serves several suites")]
 mod s3;
 
 use std::fs;
