@@ -63,7 +63,7 @@ flood    [--jobs 140000] [--seconds 120] [--order fair,arrival]
 repeats  [--seconds 10] [--rounds 2] [--prefetch 64]
                                                    repeats of a quarantined upload per second, beside a bare loop
 release  [--rounds 30]                             pressed at one worker's desk: how soon it holds on another
-spread   [--rounds 100]                            convicted on one worker: how soon it is refused on another
+spread   [--rounds 30]                             convicted on one worker: how soon it is refused on another
 poison   [--innocents 20] [--runs 1]               an upload whose worker is killed each time, among innocents
 goodput  [--good 120] [--hostile 10,50,90] [--seconds 20]
                                                    good jobs alone, and among hostile ones: rate and waits

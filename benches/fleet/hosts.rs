@@ -24,7 +24,7 @@ use super::figures::{Figures, seconds};
 use super::node::{Node, Vhost};
 use super::options::Options;
 use super::postgres::{Database, Server};
-use super::s3::S3;
+use super::s3::{BUCKET, S3};
 
 use app::App;
 use books::Books;
@@ -123,6 +123,17 @@ pub async fn run(options: &Options) -> usize {
         "outcomes that came too late",
         logs.matches("taken for lost meanwhile").count(),
     );
+    let put_off = |word: &str| {
+        let lines = logs.lines().filter(|line| line.contains("tried again later"));
+        lines.filter(|line| line.contains(word)).count()
+    };
+    for (what, word) in [
+        ("jobs put off for a store", "store: "),
+        ("for a bucket that was busy", "SlowDown"),
+        ("for credentials that had expired", "ExpiredToken"),
+    ] {
+        figures.show(what, put_off(word));
+    }
     figures.show("trouble", seconds(trouble));
     figures.show("until the last result", seconds(took));
     figures.promise("all answered", answered, "true", answered);
@@ -146,7 +157,11 @@ impl Site {
         Self {
             node: Arc::new(Node::start_at("0.0.0.0")),
             server: Arc::new(Server::start(&["listen_addresses = '*'", "fsync = on"])),
-            buckets: Arc::new(Mutex::new(S3::start_as(&CENTRE.to_string(), &folder.join("buckets"), &[BUCKET]))),
+            buckets: Arc::new(Mutex::new(S3::start_as(
+                &CENTRE.to_string(),
+                &folder.join("buckets"),
+                &[BUCKET],
+            ))),
             stores,
             folder: folder.to_owned(),
         }
@@ -364,12 +379,12 @@ async fn judge(figures: &mut Figures, plan: &Plan, database: &Database<'_>, vhos
     );
     let (most, outcomes) = books.most_attempts(&plan.bombs).await;
     figures.promise("most attempts on one bomb in one epoch", most, "at most 3", most <= 3);
+    figures.show("what became of them", outcomes);
     let (epochs, anew) = (books.epochs().await, books.tried_anew().await);
     figures.show(
         "epochs, attempts on the convicted of another",
         format!("{epochs}, {anew}"),
     );
-    figures.show("what became of them", outcomes);
     let (most, _) = books.most_attempts(&plan.innocents).await;
     figures.show("most attempts on one innocent", most);
     let lost = books

@@ -34,7 +34,7 @@ const VERDICT: &str = "quarantined cpu";
 
 /// Runs it; how many promises are broken.
 pub async fn run(options: &Options) -> usize {
-    let rounds = options.get("rounds", 100);
+    let rounds = options.get("rounds", 30);
     let broken = on("sqlite", None, rounds).await;
     let server = Server::start(&["fsync = on"]);
     let database = server.database().await;
@@ -64,7 +64,7 @@ async fn on(name: &str, database: Option<&Database<'_>>, rounds: usize) -> usize
             let refuses = field.serve().await;
             let client = Client::collecting(&field.clients()).await;
             (
-                Door::Rabbit(client),
+                Door::Rabbit(Box::new(client)),
                 refuses,
                 Books::Postgres(Rows::open(database).await),
             )
@@ -188,7 +188,7 @@ enum Door {
         results: PathBuf,
     },
     /// The virtual host's lanes.
-    Rabbit(Client),
+    Rabbit(Box<Client>),
 }
 
 impl Door {
