@@ -281,10 +281,12 @@ impl<E: Engine> Ledger for Books<E> {
             claim::Look::Nothing => Ok(ByClaim::New),
             claim::Look::Job => Ok(self.arrival(job).await?.into()),
             claim::Look::Listed => {
-                let answer = Answer {
-                    claim: claim.clone(),
-                    refusal,
+                // Copies of one moment are looked at once, whosever they are: what a tenant has running is a matter of its claim.
+                let claim = Claim {
+                    most_in_flight: None,
+                    ..claim.clone()
                 };
+                let answer = Answer { claim, refusal };
                 let answer = self.together(|batch| &mut batch.answers, answer).await?;
                 match &answer {
                     ByClaim::Refused(_) => self.hints.listed(*claimed),

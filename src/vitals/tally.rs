@@ -68,7 +68,7 @@ pub struct Tally {
     strikes: Vec<Counter>,
     /// Convictions by reason.
     convictions: Vec<Counter>,
-    /// Those of them that tried again what was decided under another epoch.
+    /// Attempts that tried again what was decided under another epoch.
     pub renewals: Family,
     /// Attempts whose worker was lost, as this one found.
     pub lost: Counter,

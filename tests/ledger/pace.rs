@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use lazaret::config::PostgresConfig;
 use lazaret::ledger::postgres::Postgres;
 use lazaret::ledger::sqlite::Sqlite;
-use lazaret::ledger::{ByClaim, Claimed, Entry, KeptJob, Ledger};
+use lazaret::ledger::{ByClaim, Claim, Claimed, Entry, Epoch, KeptJob, Ledger};
 use lazaret::sandbox::outcome::Outcome;
 use serde_json::json;
 
@@ -87,6 +87,16 @@ async fn small_writes(ledger: &'static dyn Ledger, callers: usize) {
         assert!(matches!(answer, Some(Claimed::Known(_))));
     })
     .await;
+    // As many renewals as may run: what another build made is the answer.
+    for upload in ["one", "another"] {
+        let _ = run(ledger, &claim(upload), Outcome::Converted(Vec::new())).await;
+        let _ = start(ledger, &of_another_build(claim(upload))).await;
+    }
+    measure("ask, known, old", callers, move |job| async move {
+        let answer = ledger.ask(&of_another_build(claim(&job))).await.unwrap();
+        assert!(matches!(answer, Some(Claimed::Known(_))));
+    })
+    .await;
     measure("end", callers, move |job| async move {
         ledger.end(&report(&job)).await.unwrap();
     })
@@ -110,12 +120,29 @@ async fn small_writes(ledger: &'static dyn Ledger, callers: usize) {
     })
     .await;
     measure("refused, by claim", callers, move |job| async move {
-        let (job, word) = (format!("claimed {job}"), report(&job));
-        let refusal = Box::new(move |_: &Entry| word.clone());
-        let claimed = claim_for(&job, "bomb");
-        let answer = ledger.answer_by_claim(&claimed, refusal);
-        assert!(matches!(answer.await.unwrap(), ByClaim::Refused(_)));
+        is_refused(ledger, claim_for(&format!("claimed {job}"), "bomb")).await;
+    })
+    .await;
+    measure("by claim, old", callers, move |job| async move {
+        is_refused(ledger, of_another_build(claim_for(&format!("old {job}"), "bomb"))).await;
     })
     .await;
     ledger.close().await;
+}
+
+fn of_another_build(claim: Claim) -> Claim {
+    Claim {
+        epoch: Epoch {
+            build: "build-2".to_owned(),
+            ..claim.epoch
+        },
+        ..claim
+    }
+}
+
+async fn is_refused(ledger: &dyn Ledger, claim: Claim) {
+    let word = report(&claim.job);
+    let refusal = Box::new(move |_: &Entry| word.clone());
+    let answer = ledger.answer_by_claim(&claim, refusal).await.unwrap();
+    assert!(matches!(answer, ByClaim::Refused(_)));
 }

@@ -419,7 +419,12 @@ pub async fn a_tenant_that_is_full_is_answered_with_what_there_is(world: &dyn Wo
     };
     assert_eq!(ledger.claim(&full(newer("new"))).await.unwrap(), Claimed::TenantFull);
     let _ = known(ledger, &full(newer("cat"))).await;
-    is_refused(ledger, &full(newer("bomb")), "j1").await;
+    let bomb = full(newer("bomb"));
+    // The door asks for nobody's attempts; whoever it lets in is refused then.
+    assert_eq!(by_claim(ledger, "j1", &bomb).await, ByClaim::New);
+    assert!(ledger.refused(&bomb).await.unwrap().is_some());
+    assert!(matches!(ledger.ask(&bomb).await.unwrap(), Some(Claimed::Listed(_))));
+    assert!(matches!(ledger.claim(&bomb).await.unwrap(), Claimed::Listed(_)));
 }
 
 pub async fn a_suspect_is_renewed_alone(world: &dyn World) {
