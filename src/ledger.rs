@@ -545,6 +545,8 @@ pub trait Ledger: Send + Sync {
     /// Releases the attempt on a digest that is recorded as running for a worker, where there is one: its claim was never answered, so nobody
     /// runs it. A claim of the worker that the database still works on is waited for.
     async fn disown(&self, worker: &WorkerId, digest: &Digest) -> Result<Option<AttemptId>, LedgerError>;
+    /// Uploads of which an attempt is recorded as running for a worker: it knows whether it runs them.
+    async fn running(&self, worker: &WorkerId) -> Result<Vec<Digest>, LedgerError>;
     /// Forgets an earlier result: its renditions are not there any more.
     async fn forget(&self, digest: &Digest, recipe: &RecipeKey) -> Result<(), LedgerError>;
     /// Ends an attempt: judges its outcome, writes result, strike and state.

@@ -222,6 +222,11 @@ impl<E: Engine> Ledger for Books<E> {
         ))
     }
 
+    async fn running(&self, worker: &WorkerId) -> Result<Vec<Digest>, LedgerError> {
+        let runs = reading!(self, |session| workers::runs_of(session, worker))?;
+        Ok(runs.into_iter().map(|run| run.digest).collect())
+    }
+
     async fn forget(&self, digest: &Digest, recipe: &RecipeKey) -> Result<(), LedgerError> {
         writing!(self, &[Lock::digest(digest)], |session| claim::forget(
             session, digest, recipe

@@ -1,8 +1,8 @@
-//! Claims of this worker whose answers never came: a connection that was lost while the ledger committed, a server that was silent for too long.
-//! The ledger may have recorded an attempt that nobody runs, and which would block its upload for as long as this worker lives.
+//! Attempts that the ledger has of this worker, and that nobody runs: claims whose answers never came, because a connection was lost while the ledger
+//! committed or a server was silent for too long, and endings that a ledger lost with its last rows. Each would block its upload for as long as this worker lives.
 //!
 //! Such a digest is in doubt until a heartbeat has had the ledger release what is recorded of it for this worker. Until then the worker claims it no more:
-//! what is recorded is then an attempt that it knows, or one that it never heard of.
+//! what is recorded is then an attempt that it knows, or one that is nobody's.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -65,7 +65,15 @@ impl Worker {
         Ok(claimed)
     }
 
-    /// Has released what was recorded for this worker without its hearing of it.
+    /// Holds what is recorded for this worker against what it runs: the difference is in doubt, until the next beat has it released.
+    pub async fn look_for_forgotten(&self) -> Result<(), LedgerError> {
+        for digest in self.claims.unknown(&self.ledger.running(&self.id).await?) {
+            tracing::warn!(%digest, "the ledger has an attempt of this worker that it does not run");
+        }
+        Ok(())
+    }
+
+    /// Has released what is recorded for this worker and nobody runs.
     pub(super) async fn release_unheard(&self) -> Result<(), LedgerError> {
         for digest in self.claims.doubtful() {
             match self.claims.doubt(&digest) {
@@ -73,7 +81,7 @@ impl Worker {
                 Doubt::Gone => {}
                 Doubt::Release => {
                     if let Some(attempt) = self.ledger.disown(&self.id, &digest).await? {
-                        tracing::warn!(%digest, attempt = attempt.0, "released an attempt whose claim was never answered");
+                        tracing::warn!(%digest, attempt = attempt.0, "released an attempt that nobody runs");
                     }
                 }
             }
@@ -100,6 +108,18 @@ impl Claims {
     /// The attempt has ended, and the ledger knows.
     pub(super) fn landed(&self, attempt: &Attempt) {
         self.lock().running.remove(&(attempt.id, attempt.digest));
+    }
+
+    /// Of these digests, those that come into doubt: no attempt is known, and no claim is on its way.
+    fn unknown(&self, recorded: &[Digest]) -> Vec<Digest> {
+        let known = &mut *self.lock();
+        let is_known = |digest: &Digest| {
+            known.asked.contains_key(digest) || known.running.iter().any(|(_, running)| running == digest)
+        };
+        let unknown = recorded.iter().copied().filter(|digest| !is_known(digest));
+        let unknown: Vec<Digest> = unknown.filter(|digest| !known.doubtful.contains(digest)).collect();
+        known.doubtful.extend(&unknown);
+        unknown
     }
 
     fn doubtful(&self) -> Vec<Digest> {
@@ -163,6 +183,22 @@ mod tests {
         claims.lock().doubtful.remove(&cat);
         answered(claims.ask(cat), Answer::RunsNot);
         assert!(claims.doubtful().is_empty());
+    }
+
+    #[test]
+    fn what_is_recorded_and_not_known_comes_into_doubt() {
+        let (claims, cat, dog, cow) = (
+            Claims::default(),
+            Digest::of(b"cat"),
+            Digest::of(b"dog"),
+            Digest::of(b"cow"),
+        );
+        answered(claims.ask(cat), Answer::Runs(AttemptId(7)));
+        let on_its_way = claims.ask(dog);
+        assert_eq!(claims.unknown(&[cat, dog, cow]), [cow]);
+        assert_eq!(claims.unknown(&[cat, dog, cow]), [], "it is in doubt already");
+        assert_eq!((claims.doubtful(), claims.doubt(&cow)), (vec![cow], Doubt::Release));
+        answered(on_its_way, Answer::RunsNot);
     }
 
     #[test]

@@ -54,6 +54,9 @@ impl Service {
         if let Err(error) = self.worker.bury_the_dead().await {
             tracing::error!(%error, "lost workers could not be buried");
         }
+        if let Err(error) = self.worker.look_for_forgotten().await {
+            tracing::debug!(%error, "what this worker runs was not held against the ledger");
+        }
         // Ready again where ledger and buckets answer and what is known to be good converts as usual.
         let sick = self.worker.vitals.readiness.why_not().is_some();
         let answers = sick && self.worker.beat().await.is_ok() && self.worker.stores.look().await.is_ok();

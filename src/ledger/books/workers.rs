@@ -105,7 +105,8 @@ async fn running(session: &mut Session, worker: &WorkerId) -> Result<Vec<Run>, F
     Ok(runs)
 }
 
-async fn runs_of(session: &mut Session, worker: &WorkerId) -> Result<Vec<Run>, Fault> {
+/// The attempts of a worker, oldest first.
+pub(super) async fn runs_of(session: &mut Session, worker: &WorkerId) -> Result<Vec<Run>, Fault> {
     let query = query(session.sql.runs_of_worker).bind(worker.0.clone());
     let found = query.fetch_all(session.connection()).await?;
     found.iter().map(rows::run).collect()

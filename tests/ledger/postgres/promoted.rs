@@ -194,10 +194,12 @@ async fn with_a_synchronous_replica_nothing_is_lost() {
 async fn what_a_replica_missed_is_done_again_and_no_attempt_is_taken_for_another() {
     let (pair, ledger) = Pair::new().await;
     let early = start(&ledger, &claim("early")).await;
+    let ended = start(&ledger, &claim("ended")).await;
     pair.has_caught_up().await;
     pair.falls_behind();
 
     // Answered, and lost.
+    assert_eq!(settle(&ledger, &ending(ended, refused())).await, Judgement::Remember);
     let mut lost: HashMap<AttemptId, (String, Attempt)> = HashMap::new();
     for number in 0..MANY {
         let upload = format!("lost-{number}");
@@ -217,6 +219,15 @@ async fn what_a_replica_missed_is_done_again_and_no_attempt_is_taken_for_another
         "a worker learns it at its next heartbeat"
     );
     assert_eq!(settle(&ledger, &ending(early, refused())).await, Judgement::Remember);
+    // One that ended runs again, as far as the ledger knows; its worker knows better.
+    assert_eq!(ledger.claim(&claim_of("w2", "ended")).await.unwrap(), Claimed::Busy);
+    assert_eq!(ledger.running(&worker("w1")).await.unwrap(), [digest("ended")]);
+    assert_eq!(
+        ledger.disown(&worker("w1"), &digest("ended")).await.unwrap(),
+        Some(ended.id)
+    );
+    let again = start(&ledger, &claim_of("w2", "ended")).await;
+    assert_eq!(settle(&ledger, &ending(again, refused())).await, Judgement::Remember);
     assert!(entry(&ledger, "bomb").await.is_none(), "it gets one more attempt");
     assert_eq!(
         ledger.arrival("waits").await.unwrap(),
