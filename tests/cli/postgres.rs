@@ -101,7 +101,7 @@ fn a_ledger_is_made_looked_at_and_copied_into() {
         "{status}"
     );
     let status = lines(&ledger(&world, &["status", "--json"])).remove(0);
-    assert_eq!(status["tables"].as_array().unwrap().len(), 14);
+    assert_eq!(status["tables"].as_array().unwrap().len(), 15);
 
     // Whom the file convicted is refused there.
     let config = world.config();

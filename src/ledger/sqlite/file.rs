@@ -330,8 +330,9 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn each_step_is_taken_once_however_many_try() {
-        let file = tempfile::NamedTempFile::new().unwrap().into_temp_path();
-        let path = file.to_path_buf();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.sqlite");
+        File::create(&path).unwrap();
         let mut connection = options(&path, &Tuning::default()).connect().await.unwrap();
         write_ahead(&mut connection, Duration::ZERO).await.unwrap();
         assert_eq!(raised(path.clone(), &[FIRST]).await, (1, 1));
