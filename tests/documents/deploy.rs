@@ -46,7 +46,7 @@ type Variables = BTreeMap<String, String>;
 #[test]
 fn every_file_is_known() {
     let mut found = BTreeSet::new();
-    walk(Path::new("deploy"), &mut found);
+    walk(Path::new("deploy"), Path::new("deploy"), &mut found);
     assert_eq!(
         found,
         FILES.map(str::to_owned).into(),
@@ -528,6 +528,44 @@ fn the_image_is_pinned_and_runs_as_nobody() {
     );
 }
 
+/// Whether a file stays outside of the image's build: the last line that is about it decides.
+fn is_left_out(ignored: &str, file: &str) -> bool {
+    let is_about = |pattern: &str| match (pattern.strip_prefix("**/"), pattern.strip_prefix('*')) {
+        (Some(name), _) => file.split('/').any(|part| part == name),
+        (None, Some(end)) => !file.contains('/') && file.ends_with(end),
+        (None, None) => file
+            .strip_prefix(pattern)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+    };
+    let about = |line: &&str| is_about(line.trim_start_matches('!'));
+    ignored.lines().rfind(about).is_some_and(|line| !line.starts_with('!'))
+}
+
+#[test]
+fn what_is_compiled_into_the_program_is_there_where_the_image_is_built() {
+    let ignored = fs::read_to_string(".dockerignore").unwrap();
+    assert!(is_left_out(&ignored, "docs/desk.md") && !is_left_out(&ignored, "docs/openapi.json"));
+    assert!(is_left_out(&ignored, "README.md") && is_left_out(&ignored, "av1/target/x"));
+    let mut sources = BTreeSet::new();
+    walk(Path::new("src"), Path::new("src"), &mut sources);
+    let mut included = BTreeSet::new();
+    for source in sources.iter().filter(|source| !source.contains("tests")) {
+        let source = Path::new("src").join(source);
+        let text = fs::read_to_string(&source).unwrap_or_default();
+        for macro_call in ["include_str!(\"", "include_bytes!(\""] {
+            for after in text.split(macro_call).skip(1) {
+                let file = source.parent().unwrap().join(after.split('"').next().unwrap());
+                let file = file.canonicalize().unwrap();
+                let file = file.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap();
+                included.insert(file.to_str().unwrap().to_owned());
+            }
+        }
+    }
+    assert!(included.contains("docs/openapi.json") && included.contains("config/example.toml"));
+    let missing: Vec<_> = included.iter().filter(|file| is_left_out(&ignored, file)).collect();
+    assert!(missing.is_empty(), "{missing:?}: left out by .dockerignore");
+}
+
 #[test]
 fn every_command_is_one_of_the_programs() {
     let compose = compose();
@@ -724,13 +762,13 @@ fn merged(value: Value) -> Value {
     }
 }
 
-fn walk(folder: &Path, found: &mut BTreeSet<String>) {
+fn walk(root: &Path, folder: &Path, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            walk(&path, found);
+            walk(root, &path, found);
         } else {
-            found.insert(path.strip_prefix("deploy").unwrap().to_str().unwrap().to_owned());
+            found.insert(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned());
         }
     }
 }

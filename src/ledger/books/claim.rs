@@ -229,9 +229,9 @@ async fn room(session: &mut Session, claim: &Claim) -> Result<Room, Fault> {
     if claim.renewals == 0 {
         return Ok(Room::Full);
     }
-    let row = query(session.sql.renewals_running)
-        .fetch_one(session.connection())
-        .await?;
+    // More than that need not be counted.
+    let query = query(session.sql.renewals_running).bind(i64::from(claim.renewals));
+    let row = query.fetch_one(session.connection()).await?;
     let running: i64 = row.try_get("running")?;
     Ok(renewal::room(claim.renewals, running.max(0).unsigned_abs()))
 }

@@ -331,7 +331,7 @@ statements! {
         VALUES (decode($1, 'hex'), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id";
     hot is_running = "SELECT 1 FROM attempts WHERE digest = decode($1, 'hex') AND outcome = 'running'";
     hot is_solo_running = "SELECT 1 FROM attempts WHERE gate = 'solo' AND outcome = 'running'";
-    hot renewals_running = "SELECT count(*) AS running FROM attempts WHERE renews > '' AND outcome = 'running'";
+    hot renewals_running = "SELECT count(*) AS running FROM (SELECT 1 FROM attempts WHERE renews > '' AND outcome = 'running' LIMIT $1) AS counted";
     hot runs_of_tenant = "SELECT count(*) AS running FROM attempts WHERE tenant = $1 AND outcome = 'running'";
     hot run = concat!("SELECT ", run_columns!(), " FROM attempts
         WHERE id = $1 AND digest = decode($2, 'hex') AND started = $3 AND outcome = 'running'");

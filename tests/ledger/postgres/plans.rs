@@ -136,7 +136,7 @@ async fn few_pages_are_touched(ledger: &Postgres) {
         ("by_claim", format!("'j17', '{digest}'"), 20),
         ("is_running", format!("'{digest}'"), 20),
         // Those that ended are not among them.
-        ("renewals_running", String::new(), 30),
+        ("renewals_running", "2".to_owned(), 30),
         ("result", format!("'{digest}', 'thumb'"), 20),
         ("any_due", "9000000".to_owned(), 20),
         ("runs_of_tenant", "'t17'".to_owned(), 20),
