@@ -1,7 +1,7 @@
 //! Health and metrics, while all is well and while nothing is: the ledger locked, the disk hung, the worker draining, and clients that misbehave.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -177,7 +177,15 @@ fn idle_connections_and_readers_that_never_read_keep_nobody_out() {
     let times = asked.times("/readyz", 100);
     println!("100 /readyz beside 1,000 idle connections: p99 {:?}", p99(&times));
     assert!(times[99] < Duration::from_secs(1), "{:?}", times[99]);
-    assert!(asked.metric("lazaret_http_evicted_total") >= 800.0);
+    // Where it takes long to connect that often, the first ones have run out of time meanwhile.
+    assert!(asked.metric("lazaret_http_evicted_total") > 0.0);
+    for connection in &idle {
+        connection.set_nonblocking(true).unwrap();
+    }
+    let is_open = |connection: &&TcpStream| matches!(connection.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock);
+    wait_for("all but the newest to be closed", || {
+        idle.iter().filter(is_open).count() <= 128
+    });
     drop(idle);
 
     let mut deaf = asked.connect();
