@@ -5,6 +5,7 @@
 
 mod answers;
 mod door;
+mod standing;
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,6 +18,8 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval};
+
+pub(crate) use standing::Readyz;
 
 use crate::config::AdminAddress;
 use crate::desk::{Desk, Proxied};

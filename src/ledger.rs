@@ -34,6 +34,7 @@ use crate::format::Format;
 use crate::info::Info;
 use crate::quarantine::{Action, Gate, State};
 use crate::recipe::{Preview, RecipeKey};
+use crate::sandbox::layers::LayerReport;
 use crate::sandbox::outcome::{Outcome, Usage};
 use crate::sandbox::protocol::Phase;
 use crate::tenants::{Standing, Use};
@@ -521,8 +522,14 @@ pub enum LedgerError {
 /// A ledger. Two stores implement it; the same tests hold for both.
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// Makes the worker known and gives it a lease.
-    async fn sign_on(&self, worker: &WorkerId, host: &str, build: &str) -> Result<(), LedgerError>;
+    /// Makes the worker known and gives it a lease. `layers` are those of its sandbox, as it proved them; empty: it did not.
+    async fn sign_on(
+        &self,
+        worker: &WorkerId,
+        host: &str,
+        build: &str,
+        layers: &[LayerReport],
+    ) -> Result<(), LedgerError>;
     /// Renews the worker's lease.
     async fn heartbeat(&self, worker: &WorkerId) -> Result<Lease, LedgerError>;
     /// The worker ended in order and runs nothing any more.

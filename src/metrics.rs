@@ -121,10 +121,9 @@ fn work(text: &mut Text, vitals: &Vitals) {
         "lazaret_queue_messages",
         "Messages that wait in a queue of the broker, for all workers.",
     );
-    for (queue, depth) in gauges.queues().iter() {
+    for (queue, depth) in gauges.queues() {
         queues.of(&[("queue", queue)], depth);
     }
-    queues.of(&[("queue", "sidelines")], copied.sidelined);
     let mut tenants = text.gauge(
         "lazaret_tenant_jobs_in_hand",
         "Jobs in this worker, of the few tenants with most of them.",

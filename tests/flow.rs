@@ -69,6 +69,7 @@ async fn worker_on(ledger: Arc<dyn Ledger>, folder: &Path, program: PathBuf, lim
     let setup = Setup {
         ledger,
         sandbox,
+        layers: Vec::new(),
         stores,
         flights: &folder.join("flights"),
         slots: 2,

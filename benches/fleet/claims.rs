@@ -115,7 +115,7 @@ async fn fleet(place: &Place, workers: usize) -> Vec<Arc<dyn Ledger>> {
             Place::File(path) => Arc::new(Sqlite::open(path).await.unwrap()),
             Place::Database(address) => Arc::new(Postgres::open(address, &PostgresConfig::default()).await.unwrap()),
         };
-        ledger.sign_on(&worker(number), "bench", "build-1").await.unwrap();
+        ledger.sign_on(&worker(number), "bench", "build-1", &[]).await.unwrap();
         fleet.push(ledger);
     }
     fleet

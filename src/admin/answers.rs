@@ -1,6 +1,5 @@
 //! What is answered: `/livez`, `/readyz`, `/metrics`. From memory, within a second, in JSON or Prometheus's text.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,51 +14,13 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::Shown;
+use super::standing::{Livez, Readyz};
 use crate::desk::{self, Desk};
-use crate::health::{Cause, Obstacle};
 use crate::metrics;
-use crate::pipeline::BUILD;
 use crate::vitals::{Path, Vitals};
 
 /// Longest time that an answer takes.
 const LONGEST: Duration = Duration::from_secs(1);
-
-/// Whether the process lives.
-#[derive(Serialize)]
-struct Livez {
-    live: bool,
-    reasons: Vec<Reason>,
-    uptime_ms: u64,
-}
-
-/// Whether it takes work.
-#[derive(Serialize)]
-struct Readyz {
-    ready: bool,
-    reasons: Vec<Reason>,
-    /// What that is known by, and how old it is.
-    parts: BTreeMap<&'static str, Part>,
-    build: &'static str,
-    uptime_ms: u64,
-}
-
-#[derive(Serialize)]
-struct Reason {
-    cause: Cause,
-    why: String,
-    lasts_ms: Option<u64>,
-}
-
-/// A part that is asked again and again.
-#[derive(Serialize)]
-struct Part {
-    /// Time since it last answered that it is well.
-    age_ms: Option<u64>,
-    /// How long that answer took.
-    took_ms: u64,
-    /// How long it has owed an answer.
-    waiting_ms: Option<u64>,
-}
 
 #[derive(Serialize)]
 struct Wrong {
@@ -91,38 +52,13 @@ async fn nothing_here() -> Response {
 }
 
 async fn livez(State(shown): State<Arc<Shown>>) -> Response {
-    let vitals = asked_for(&shown, Path::Livez);
-    let death = vitals.facts().death();
-    let status = status(death.is_none());
-    let answer = Livez {
-        live: death.is_none(),
-        reasons: death.into_iter().map(Reason::from).collect(),
-        uptime_ms: vitals.tally.clock.elapsed_ms(),
-    };
-    json(status, &answer)
+    let livez = Livez::of(&asked_for(&shown, Path::Livez));
+    json(status(livez.live), &livez)
 }
 
 async fn readyz(State(shown): State<Arc<Shown>>) -> Response {
-    let vitals = asked_for(&shown, Path::Readyz);
-    let facts = vitals.facts();
-    let obstacles = facts.obstacles();
-    let status = status(obstacles.is_empty());
-    let parts = facts.signs.into_iter().map(|(cause, sign)| {
-        let part = Part {
-            age_ms: sign.answered_ago.map(whole_ms),
-            took_ms: whole_ms(sign.took),
-            waiting_ms: sign.waiting.map(whole_ms),
-        };
-        (cause.word(), part)
-    });
-    let answer = Readyz {
-        ready: obstacles.is_empty(),
-        reasons: obstacles.into_iter().map(Reason::from).collect(),
-        parts: parts.collect(),
-        build: BUILD,
-        uptime_ms: vitals.tally.clock.elapsed_ms(),
-    };
-    json(status, &answer)
+    let readyz = Readyz::of(&asked_for(&shown, Path::Readyz));
+    json(status(readyz.ready), &readyz)
 }
 
 async fn all_metrics(State(shown): State<Arc<Shown>>) -> Response {
@@ -154,16 +90,6 @@ async fn within_bounds(request: Request, next: Next) -> Response {
     response
 }
 
-impl From<Obstacle> for Reason {
-    fn from(obstacle: Obstacle) -> Self {
-        Self {
-            cause: obstacle.cause,
-            why: obstacle.why,
-            lasts_ms: obstacle.lasts.map(whole_ms),
-        }
-    }
-}
-
 fn status(well: bool) -> StatusCode {
     match well {
         true => StatusCode::OK,
@@ -188,10 +114,6 @@ fn answer(status: StatusCode, kind: &'static str, body: String) -> Response {
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
-}
-
-fn whole_ms(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

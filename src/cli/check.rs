@@ -15,7 +15,8 @@ use crate::ledger::Ledger;
 use crate::ledger::postgres::{Postgres, Schema};
 use crate::ledger::sqlite::Sqlite;
 use crate::sandbox::Sandbox;
-use crate::sandbox::doctor::{Examination, Finding};
+use crate::sandbox::doctor::Examination;
+use crate::sandbox::layers::Held;
 use crate::supervisor::{Given, Misfit, Weight};
 
 /// Check configuration files: unknown keys, sense across fields, this host, and what would run.
@@ -169,14 +170,16 @@ fn notices(config: &NoticesConfig) -> String {
 
 /// Which layers hold, and which do not.
 fn layers(examination: &Examination) -> String {
-    let found = |finding: Finding| {
-        let checks = examination.checks.iter().filter(|check| check.finding == finding);
-        let names: Vec<_> = checks.filter_map(|check| check.guard.strip_prefix("layer: ")).collect();
+    let named = |is: fn(&Held) -> bool| {
+        let reports = examination.layers.iter().filter(|report| is(&report.held));
+        let names: Vec<_> = reports.map(|report| report.layer.name()).collect();
         names.join(", ")
     };
-    let mut text = format!("{} hold", found(Finding::Held));
-    for (finding, word) in [(Finding::Off, "off"), (Finding::NotApplicable, "nothing to guard")] {
-        let names = found(finding);
+    let mut text = format!("{} hold", named(Held::is_up));
+    for (names, word) in [
+        (named(Held::is_missing), "off"),
+        (named(Held::is_idle), "nothing to guard"),
+    ] {
         if !names.is_empty() {
             text.push_str(&format!("; {word}: {names}"));
         }

@@ -74,7 +74,7 @@ impl Convert {
         let worker = sign_on(
             &config,
             Sources::Paths,
-            sandbox(&config, None)?,
+            (sandbox(&config, None)?, Vec::new()),
             Vitals::new(),
             Notices::off(),
         )

@@ -20,6 +20,7 @@ use crate::notices::Notices;
 use crate::pipeline::{Setup, Sources, Stores, Worker};
 use crate::sandbox::Sandbox;
 use crate::sandbox::doctor::{self, Examination};
+use crate::sandbox::layers::LayerReport;
 use crate::specimens::Specimens;
 use crate::store::{Access, Store};
 use crate::vitals::Vitals;
@@ -169,11 +170,11 @@ pub(super) fn fits_this_host(config: &Config, budget: u64) -> Result<(), ConfigE
     })
 }
 
-/// Signs a worker on.
+/// Signs a worker on, with a sandbox and those of its layers that were proven.
 pub(super) async fn sign_on(
     config: &Config,
     sources: Sources,
-    sandbox: Sandbox,
+    (sandbox, layers): (Sandbox, Vec<LayerReport>),
     vitals: Arc<Vitals>,
     notices: Notices,
 ) -> Result<Arc<Worker>, Failure> {
@@ -187,6 +188,7 @@ pub(super) async fn sign_on(
     let setup = Setup {
         ledger,
         sandbox,
+        layers,
         stores,
         flights: &flights,
         slots: config.slots(),

@@ -3,7 +3,7 @@
 //! The rules are those of the pages, by the same functions: this module and those below it read bodies, write answers, and decide nothing. What each
 //! route takes and gives is in docs/openapi.json, which tests hold against the table, and against real answers.
 //!
-//! Absent on purpose: cookies (a session of a browser opens nothing here, so there is nothing to forge), accounts, and charts of the fleet.
+//! Absent on purpose: cookies (a session of a browser opens nothing here, so there is nothing to forge), and accounts.
 
 mod answer;
 mod audit;
@@ -11,6 +11,7 @@ mod bearer;
 mod body;
 mod intake;
 mod many;
+mod overview;
 mod quarantine;
 mod tenants;
 
@@ -33,9 +34,10 @@ const DOCUMENT: &str = include_str!("../../docs/openapi.json");
 const BODY: usize = 16 << 10;
 
 /// Every route: method, path below `/api/v1`, handler.
-fn routes() -> [(&'static str, &'static str, MethodRouter<Arc<Desk>>); 22] {
+fn routes() -> [(&'static str, &'static str, MethodRouter<Arc<Desk>>); 23] {
     [
         ("GET", "/openapi.json", get(document)),
+        ("GET", "/overview", get(overview::show)),
         ("GET", "/quarantine", get(quarantine::list)),
         ("POST", "/quarantine", post(intake::add)),
         ("POST", "/quarantine/import", post(intake::import)),

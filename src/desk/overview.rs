@@ -16,6 +16,7 @@ use super::visitor::Visitor;
 use super::{Desk, course, frame};
 use crate::ledger::{COUNTED, Course, Ledger, LedgerError, Span, Unreviewed, WorkerRecord};
 use crate::pipeline::BUILD;
+use crate::sandbox::layers::{Held, LayerReport};
 use crate::verdict::Status;
 use crate::vitals::{Ran, Vitals};
 
@@ -38,6 +39,7 @@ pub(super) async fn page(
         (state(&vitals))
         (course::shown(span, &course, &vitals))
         (parts(&vitals))
+        (sandbox(&desk))
         (work(&vitals))
         (counts(&vitals))
         @if let Ok(fleet) = &fleet {
@@ -108,13 +110,14 @@ fn workers(workers: &[WorkerRecord]) -> Markup {
         section tabindex="0" aria-labelledby="fleet" {
             h2 #fleet { "Workers of the fleet" }
             table {
-                thead { tr { (columns(&["worker", "host", "build", "since", "heard lately"])) } }
+                thead { tr { (columns(&["worker", "host", "build", "sandbox", "since", "heard lately"])) } }
                 tbody {
                     @for worker in workers {
                         tr {
                             th scope="row" { (worker.worker.0) }
                             td { (worker.host) }
                             td { (worker.build) }
+                            td { (in_short(&worker.layers)) }
                             td { (moment(worker.since)) }
                             td { @if worker.alive { "yes" } @else { span .wrong { "no" } } }
                         }
@@ -167,6 +170,53 @@ fn parts(vitals: &Vitals) -> Markup {
     }
 }
 
+/// The layers of this worker's sandbox, as it proved them.
+fn sandbox(desk: &Desk) -> Markup {
+    let work = desk.shown.work();
+    let layers = work.as_ref().map_or(&[][..], |work| &work.worker.layers);
+    html! {
+        section tabindex="0" aria-labelledby="sandbox" {
+            h2 #sandbox { "Sandbox" }
+            @if layers.is_empty() {
+                p { "Not proven yet." }
+            } @else {
+                table {
+                    thead { tr { (columns(&["layer", "wanted", "holds", "with what, or why not"])) } }
+                    tbody {
+                        @for report in layers { (layer(report)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn layer(report: &LayerReport) -> Markup {
+    html! {
+        tr {
+            th scope="row" { (report.layer) }
+            td { (report.mode.word()) }
+            @match &report.held {
+                Held::Yes(with) => { td { "yes" } td { (with) } }
+                Held::No(why) => { td { span .wrong { "no" } } td { (why) "; " (report.layer.remedy()) } }
+                Held::Off => { td { span .wrong { "no" } } td { "left out by configuration" } }
+                Held::NotApplicable(why) => { td { "not needed" } td { (why) } }
+            }
+        }
+    }
+}
+
+/// What of a sandbox does not hold.
+fn in_short(layers: &[LayerReport]) -> String {
+    let missing = layers.iter().filter(|report| report.held.is_missing());
+    let missing: Vec<_> = missing.map(|report| report.layer.name()).collect();
+    match (layers.is_empty(), missing.is_empty()) {
+        (true, _) => "not told".to_owned(),
+        (false, true) => "all layers".to_owned(),
+        (false, false) => format!("without {}", missing.join(", ")),
+    }
+}
+
 fn work(vitals: &Vitals) -> Markup {
     let (copied, queues) = (vitals.gauges.copied(), vitals.gauges.queues());
     let used = copied.budget_bytes - copied.budget_free_bytes.min(copied.budget_bytes);
@@ -197,7 +247,7 @@ fn work(vitals: &Vitals) -> Markup {
                     @for (name, value) in &rows {
                         tr { th scope="row" { (name) } td { (value) } }
                     }
-                    @for (queue, depth) in queues.iter() {
+                    @for (queue, depth) in &queues {
                         tr { th scope="row" { "queue " (queue) } td { (depth) } }
                     }
                     @for (tenant, jobs) in &copied.tenants {
@@ -209,24 +259,28 @@ fn work(vitals: &Vitals) -> Markup {
     }
 }
 
-fn counts(vitals: &Vitals) -> Markup {
-    let of = |status: Status| -> [u64; 2] {
-        [Ran::Now, Ran::Before].map(|ran| {
+/// How jobs ended in this worker since it started, by status: run, and known before.
+pub(super) fn ended(vitals: &Vitals) -> [(Status, [u64; 2]); 5] {
+    Status::ALL.map(|status| {
+        let of = [Ran::Now, Ran::Before].map(|ran| {
             let jobs = vitals.tally.jobs();
             let jobs = jobs.filter(|(reason, now, _)| {
                 *now == ran && reason.map_or(Status::Converted, |reason| reason.status()) == status
             });
             jobs.map(|(_, _, count)| count).sum()
-        })
-    };
+        });
+        (status, of)
+    })
+}
+
+fn counts(vitals: &Vitals) -> Markup {
     html! {
         section aria-labelledby="jobs" {
             h2 #jobs { "Jobs since it started" }
             table {
                 thead { tr { (columns(&["status", "ended", "known before"])) } }
                 tbody {
-                    @for status in Status::ALL {
-                        @let [now, before] = of(status);
+                    @for (status, [now, before]) in ended(vitals) {
                         tr { th scope="row" { (status.word()) } td { (now) } td { (before) } }
                     }
                 }
@@ -249,6 +303,26 @@ fn span(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::layers::{Layer, Mode};
+
+    #[test]
+    fn a_sandbox_is_told_by_what_it_lacks() {
+        let of = |held: &[(Layer, Held)]| {
+            let reports = held.iter().cloned().map(|(layer, held)| LayerReport {
+                layer,
+                mode: Mode::BestEffort,
+                held,
+            });
+            in_short(&reports.collect::<Vec<_>>())
+        };
+        let up = (Layer::Seccomp, Held::Yes("an allow-list".to_owned()));
+        let idle = (Layer::User, Held::NotApplicable("not root".to_owned()));
+        let refused = (Layer::Namespaces, Held::No("EPERM".to_owned()));
+        let left_out = (Layer::Landlock, Held::Off);
+        assert_eq!(of(&[]), "not told");
+        assert_eq!(of(&[idle.clone(), up.clone()]), "all layers");
+        assert_eq!(of(&[up, refused, left_out, idle]), "without namespaces, landlock");
+    }
 
     #[test]
     fn times_are_told_in_two_units() {

@@ -42,6 +42,7 @@ use super::{
 use crate::digest::Digest;
 use crate::quarantine::Action;
 use crate::recipe::RecipeKey;
+use crate::sandbox::layers::LayerReport;
 use crate::tenants::{Standing, Use};
 use crate::verdict::{Report, Status};
 
@@ -156,8 +157,16 @@ impl<E: Engine> Books<E> {
 
 #[async_trait]
 impl<E: Engine> Ledger for Books<E> {
-    async fn sign_on(&self, worker: &WorkerId, host: &str, build: &str) -> Result<(), LedgerError> {
-        writing!(self, &[], |session| workers::sign_on(session, worker, host, build))
+    async fn sign_on(
+        &self,
+        worker: &WorkerId,
+        host: &str,
+        build: &str,
+        layers: &[LayerReport],
+    ) -> Result<(), LedgerError> {
+        writing!(self, &[], |session| workers::sign_on(
+            session, worker, host, build, layers
+        ))
     }
 
     async fn heartbeat(&self, worker: &WorkerId) -> Result<Lease, LedgerError> {

@@ -11,6 +11,7 @@ use super::{Entry, WorkerId};
 use crate::digest::Digest;
 use crate::format::Format;
 use crate::quarantine::State;
+use crate::sandbox::layers::LayerReport;
 use crate::verdict::Reason;
 
 /// Most entries that are looked at for one page.
@@ -83,7 +84,7 @@ pub struct Page {
 }
 
 /// What waits for an operator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Unreviewed {
     /// Entries that rules convicted and nobody has looked at; counted up to [`COUNTED`].
     pub entries: u64,
@@ -103,6 +104,8 @@ pub struct WorkerRecord {
     pub host: String,
     /// Its build.
     pub build: String,
+    /// The layers of its sandbox, as it proved them when it started; empty: it did not say.
+    pub layers: Vec<LayerReport>,
     /// When it signed on.
     pub since: DateTime<Utc>,
     /// Whether its lease holds: it was heard lately.

@@ -167,6 +167,7 @@ mod tests {
                 budget: Budget::new(2 << 30, 0),
                 times: 1,
             },
+            layers: Vec::new(),
             stores: Stores {
                 sources: Sources::Paths,
                 renditions: Arc::new(renditions),

@@ -25,6 +25,7 @@ use crate::job::Source;
 use crate::ledger::{Attempt, Ending, Epoch, LEASE, Lease, Ledger, LedgerError, Lost, Settled, WorkerId};
 use crate::notices::Notices;
 use crate::sandbox::Sandbox;
+use crate::sandbox::layers::LayerReport;
 use crate::sandbox::limits::Limits;
 use crate::specimens::Specimens;
 use crate::store::{Opened, Store};
@@ -45,6 +46,8 @@ pub struct Worker {
     pub ledger: Arc<dyn Ledger>,
     /// Where attempts run.
     pub sandbox: Sandbox,
+    /// The layers of that, as they were proven when it started; empty: they were not.
+    pub layers: Vec<LayerReport>,
     /// Where bytes come from and go to.
     pub stores: Stores,
     /// What it knows of itself.
@@ -70,6 +73,8 @@ pub struct Setup<'a> {
     pub ledger: Arc<dyn Ledger>,
     /// Where attempts run.
     pub sandbox: Sandbox,
+    /// The layers of that, where they were proven.
+    pub layers: Vec<LayerReport>,
     /// Where bytes come from and go to.
     pub stores: Stores,
     /// Folder of the flight records; the same for all workers of this host that share a ledger.
@@ -156,12 +161,13 @@ impl Worker {
         let random: String = std::iter::repeat_with(fastrand::lowercase).take(6).collect();
         let id = WorkerId(format!("{host}-{}-{random}", std::process::id()));
         let flights = Flights::open(setup.flights, &id)?;
-        setup.ledger.sign_on(&id, &host, BUILD).await?;
+        setup.ledger.sign_on(&id, &host, BUILD, &setup.layers).await?;
         Ok(Arc::new(Self {
             id,
             epoch: epoch(&setup.sandbox.limits),
             ledger: setup.ledger,
             sandbox: setup.sandbox,
+            layers: setup.layers,
             stores: setup.stores,
             vitals: setup.vitals,
             notices: setup.notices,
@@ -266,7 +272,7 @@ impl Worker {
             Ok(lease) => self.renewed(written_ms, lease),
             Err(_) => {
                 *self.pulse() = Pulse::begun();
-                self.ledger.sign_on(&self.id, &host_name(), BUILD).await?;
+                self.ledger.sign_on(&self.id, &host_name(), BUILD, &self.layers).await?;
                 let lease = self.ledger.heartbeat(&self.id).await?;
                 self.renewed(None, lease);
             }

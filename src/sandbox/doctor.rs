@@ -162,6 +162,9 @@ pub struct Check {
 pub struct Examination {
     /// Layers first, then limits and drills, then control images.
     pub checks: Vec<Check>,
+    /// The layers, as the first control image found them; empty: it never came so far.
+    #[serde(skip)]
+    pub layers: Vec<LayerReport>,
 }
 
 impl Check {
@@ -216,7 +219,10 @@ pub async fn examine(sandbox: &Sandbox) -> io::Result<Examination> {
     let control = sandbox.attempt_control(image, release.clone()).await?;
     if control.layers.is_empty() {
         checks.push(never_ready(&control));
-        return Ok(Examination { checks });
+        return Ok(Examination {
+            checks,
+            layers: Vec::new(),
+        });
     }
     checks.extend(control.layers.iter().map(layer_check));
     checks.push(watch_check(&control));
@@ -238,7 +244,10 @@ pub async fn examine(sandbox: &Sandbox) -> io::Result<Examination> {
             &sandbox.attempt_control(image, release.clone()).await?,
         ));
     }
-    Ok(Examination { checks })
+    Ok(Examination {
+        checks,
+        layers: control.layers.clone(),
+    })
 }
 
 fn never_ready(control: &Attempted) -> Check {

@@ -48,6 +48,17 @@ pub enum Mode {
     Off,
 }
 
+impl Mode {
+    /// Its word, as in the configuration.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Required => "required",
+            Self::BestEffort => "best-effort",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// What each layer is worth, and who the child becomes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
@@ -96,7 +107,7 @@ impl Default for Policy {
 
 /// Whether a layer holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", tag = "is", content = "why", deny_unknown_fields)]
 pub enum Held {
     /// It does; with what exactly.
     Yes(String),
@@ -112,6 +123,16 @@ impl Held {
     /// Whether it does.
     pub fn is_up(&self) -> bool {
         matches!(self, Self::Yes(_))
+    }
+
+    /// Whether it could, and does not: the host refused it, or it was left out.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::No(_) | Self::Off)
+    }
+
+    /// Whether it has nothing to do here.
+    pub fn is_idle(&self) -> bool {
+        matches!(self, Self::NotApplicable(_))
     }
 }
 

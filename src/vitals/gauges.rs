@@ -11,7 +11,7 @@ pub struct Gauges {
     copied: Mutex<Arc<Copied>>,
     waiting: AtomicU64,
     staging_free_bytes: AtomicU64,
-    queues: Mutex<Arc<Vec<(&'static str, u64)>>>,
+    queues: Mutex<Vec<(&'static str, u64)>>,
 }
 
 /// What is copied at once.
@@ -89,12 +89,14 @@ impl Gauges {
 
     /// How many messages wait in each queue.
     pub fn queues_have(&self, depths: Vec<(&'static str, u64)>) {
-        *lock(&self.queues) = Arc::new(depths);
+        *lock(&self.queues) = depths;
     }
 
-    /// How many did when the broker answered last.
-    pub fn queues(&self) -> Arc<Vec<(&'static str, u64)>> {
-        Arc::clone(&lock(&self.queues))
+    /// How many did when the broker answered last; then, as `sidelines`, how many wait in those that are leased.
+    pub fn queues(&self) -> Vec<(&'static str, u64)> {
+        let mut queues = lock(&self.queues).to_vec();
+        queues.push(("sidelines", self.copied().sidelined));
+        queues
     }
 }
 

@@ -52,6 +52,40 @@ fn a_program_does_what_the_pages_do_and_is_answered_as_documented() {
     assert_eq!(whole["seen"], list["entries"][0]["seen"]);
     assert_eq!(whole["strikes"][0]["reason"], json!("cpu"));
 
+    wait_for("the fleet to be told of the verdict", || {
+        let overview = ci.get("/overview").json();
+        let steps = overview["course"]["steps"].as_array().unwrap();
+        let sum = |of: fn(&Value) -> &Value| steps.iter().filter_map(|step| of(step).as_u64()).sum::<u64>();
+        assert_eq!(steps.len(), 24);
+        sum(|step| &step["jobs"]) == 1
+            && sum(|step| &step["verdicts"]["quarantined"]) == 1
+            && sum(|step| &step["convictions"]["cpu"]) == 1
+    });
+    let overview = ci.get("/overview?span=30d").json();
+    assert_eq!(overview["course"]["steps"].as_array().unwrap().len(), 30);
+    assert_eq!(overview["unreviewed"]["entries"], json!(1));
+    assert_eq!(overview["worker"]["health"]["ready"], json!(true));
+    assert_eq!(
+        overview["worker"]["ended"]["quarantined"],
+        json!({ "run": 1, "known_before": 0 })
+    );
+    let workers = ci.get("/workers").json();
+    let worker = &workers["workers"][0];
+    assert_eq!(
+        (&worker["worker"], &worker["alive"]),
+        (&overview["worker"]["worker"], &json!(true))
+    );
+    assert_eq!(worker["layers"], overview["worker"]["layers"]);
+    let layers = worker["layers"].as_array().unwrap();
+    let required = layers.iter().filter(|layer| layer["mode"] == "required");
+    assert!(required.clone().count() >= 5 && layers.len() == 9, "{layers:#?}");
+    for layer in required {
+        assert!(
+            ["yes", "not-applicable"].contains(&layer["held"]["is"].as_str().unwrap()),
+            "{layer}"
+        );
+    }
+
     let alike = ci.get(&format!("/digests/{}", digest[..6].to_uppercase())).json();
     assert_eq!(alike, json!({ "digests": [digest] }));
     assert_eq!(ci.get("/digests/0000").json(), json!({ "digests": [] }));
@@ -127,7 +161,6 @@ fn a_program_does_what_the_pages_do_and_is_answered_as_documented() {
         ci.get("/audit?of=tenants&action=purge").json()["records"][0]["about"],
         json!("acme")
     );
-    assert_eq!(ci.get("/workers").json()["workers"][0]["alive"], json!(true));
 
     // Refusals are documented, too.
     assert_eq!(ci.get("/quarantine/nonsense").status, 404);
@@ -430,7 +463,7 @@ fn every_documented_route_is_there_and_wants_a_token() {
             (405, "method-not-allowed")
         );
     }
-    assert_eq!(walked, 22);
+    assert_eq!(walked, 23);
 }
 
 #[test]
@@ -455,6 +488,9 @@ fn odd_paths_filters_and_bodies_have_proper_answers() {
         (format!("/audit?of={odd}"), 400),
         (format!("/audit?who={long}"), 400),
         (format!("/workers?{odd}=1"), 400),
+        (format!("/overview?span={odd}"), 400),
+        (format!("/overview?span={long}"), 400),
+        ("/overview?page=2".to_owned(), 400),
         (format!("/workers?x={long}"), 400),
         ("/tenants?tenant=acme".to_owned(), 400),
         (format!("/quarantine/{digest}?format=json"), 400),

@@ -30,9 +30,17 @@ fn whoever_logs_in_sees_the_overview_and_whoever_logs_out_does_not() {
         "olga (operator)",
         "Takes work.",
         "<th scope=\"row\">ledger</th>",
+        "<th scope=\"row\">seccomp</th><td>required</td><td>yes</td>",
+        "<th scope=\"row\">queue sidelines</th><td>0</td>",
     ] {
         assert!(page.body.contains(part), "{part}: {}", page.body);
     }
+    // A host that refuses layers which are not required is told by their names.
+    assert!(
+        page.body.contains("<td>all layers</td>") || page.body.contains("<td>without "),
+        "{}",
+        page.body
+    );
     let csrf = field(&page.body, "csrf");
     let session = browser.cookies["lazaret_session"].clone();
     assert_eq!(browser.post("/logout", &[("csrf", &csrf)]).status, 303);

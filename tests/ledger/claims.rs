@@ -211,7 +211,7 @@ pub async fn only_a_worker_that_signed_on_may_run(world: &dyn World) {
     );
     assert!(ledger.heartbeat(&lost).await.is_err());
     ledger.heartbeat(&worker("w2")).await.unwrap();
-    ledger.sign_on(&lost, "host", "build-1").await.unwrap();
+    ledger.sign_on(&lost, "host", "build-1", &[]).await.unwrap();
     let _ = start(ledger, &claim("cat")).await;
 }
 

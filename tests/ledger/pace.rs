@@ -71,7 +71,7 @@ async fn pace() {
 }
 
 async fn small_writes(ledger: &'static dyn Ledger, callers: usize) {
-    ledger.sign_on(&worker("w1"), "host", "build-1").await.unwrap();
+    ledger.sign_on(&worker("w1"), "host", "build-1", &[]).await.unwrap();
     convict(ledger, "bomb").await;
     let _ = start(ledger, &claim("busy")).await;
     measure("claim and settle", callers, move |job| async move {

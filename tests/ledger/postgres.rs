@@ -36,7 +36,7 @@ impl PostgresWorld {
         let database = Server::shared().database().await;
         let ledger = open(&database.address()).await;
         for name in ["w1", "w2", "w3"] {
-            ledger.sign_on(&worker(name), "host", "build-1").await.unwrap();
+            ledger.sign_on(&worker(name), "host", "build-1", &[]).await.unwrap();
         }
         Self { database, ledger }
     }

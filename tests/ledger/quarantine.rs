@@ -8,6 +8,7 @@ use lazaret::ledger::{
     StrikeRecord, TenantAction, Trail, TrailListing,
 };
 use lazaret::quarantine::{Action, Gate, RAISED, State};
+use lazaret::sandbox::layers::{Held, Layer, LayerReport, Mode};
 use lazaret::verdict::Reason;
 
 use super::world::*;
@@ -659,12 +660,33 @@ pub async fn what_waits_for_operators_is_told(world: &dyn World) {
     ledger.act(&digest("x"), Action::Confirm, &operator()).await.unwrap();
     assert_eq!(ledger.unreviewed().await.unwrap().entries, 1);
 
+    let layers = [
+        (Layer::Seccomp, Held::Yes("an allow-list".to_owned())),
+        (Layer::Landlock, Held::Off),
+    ];
+    let layers = layers.map(|(layer, held)| LayerReport {
+        layer,
+        mode: Mode::BestEffort,
+        held,
+    });
+    ledger
+        .sign_on(&worker("w4"), "other", "build-2", &layers)
+        .await
+        .unwrap();
     let workers = ledger.workers().await.unwrap();
+    let w4 = workers.iter().find(|record| record.worker == worker("w4")).unwrap();
+    assert_eq!((w4.build.as_str(), &w4.layers[..]), ("build-2", &layers[..]));
+    assert!(
+        workers
+            .iter()
+            .filter(|record| record.host == "host")
+            .all(|record| record.layers.is_empty())
+    );
     let names: Vec<_> = workers
         .iter()
         .map(|worker| (worker.worker.0.as_str(), worker.alive))
         .collect();
-    assert_eq!(names, [("w1", true), ("w2", true), ("w3", true)]);
+    assert_eq!(names, [("w1", true), ("w2", true), ("w3", true), ("w4", true)]);
     let later = world.later(HOUR).workers().await.unwrap();
     assert!(later.iter().all(|worker| !worker.alive));
 }

@@ -374,7 +374,7 @@ pub async fn what_is_not_a_rules_to_let_go_is_not_tried(world: &dyn World) {
     }
     lose_in_company(ledger, "poison", "w2").await;
     for _ in 0..2 {
-        ledger.sign_on(&worker("w2"), "host", "build-1").await.unwrap();
+        ledger.sign_on(&worker("w2"), "host", "build-1", &[]).await.unwrap();
         let _ = start(ledger, &by("w2", claim("poison"))).await;
         ledger.bury(&worker("w2")).await.unwrap();
     }

@@ -29,7 +29,7 @@ impl SqliteWorld {
         let directory = TempDir::new().unwrap();
         let ledger = Sqlite::open(&directory.path().join("ledger.sqlite")).await.unwrap();
         for name in ["w1", "w2", "w3"] {
-            ledger.sign_on(&worker(name), "host", "build-1").await.unwrap();
+            ledger.sign_on(&worker(name), "host", "build-1", &[]).await.unwrap();
         }
         Self { directory, ledger }
     }

@@ -200,7 +200,7 @@ impl Ledger for Twin<'_> {
     fn start(&mut self, worker: Name) {
         self.started += 1;
         let id = WorkerId(format!("{}-w{}", self.seed, self.started));
-        self.wait(self.real().sign_on(&id, "host", "build-1")).unwrap();
+        self.wait(self.real().sign_on(&id, "host", "build-1", &[])).unwrap();
         self.names.insert(worker, id);
         self.model.sign_on(worker);
     }
@@ -210,7 +210,7 @@ impl Ledger for Twin<'_> {
         let known = self.wait(ledger.heartbeat(&id)).is_ok();
         let known = self.same("heartbeat", self.model.signed_on.contains(&worker), known);
         if !known {
-            self.wait(ledger.sign_on(&id, "host", "build-1")).unwrap();
+            self.wait(ledger.sign_on(&id, "host", "build-1", &[])).unwrap();
         }
         self.model.sign_on(worker);
     }
@@ -234,7 +234,7 @@ impl Ledger for Twin<'_> {
         let others: Vec<WorkerId> = others.map(|(_, id)| id.clone()).collect();
         // Whoever buries lives.
         let (ledger, living) = (self.real(), WorkerId(format!("{}-living", self.seed)));
-        self.wait(ledger.sign_on(&living, "host", "build-1")).unwrap();
+        self.wait(ledger.sign_on(&living, "host", "build-1", &[])).unwrap();
         let burials = self.wait(ledger.bury_expired(&living, &others)).unwrap();
         self.wait(ledger.sign_off(&living)).unwrap();
         let lost = burials.iter().map(|burial| burial.lost.len()).sum();

@@ -60,9 +60,9 @@ impl Generation {
         let sources = open_sources(&config)?;
         let stores = sources.keys().cloned().collect();
         let sandbox = sandbox(&config, budget)?;
-        prove(&sandbox, "not consuming").await?;
+        let layers = prove(&sandbox, "not consuming").await?.layers;
         let notices = Notices::open(&config.notices, &vitals.tally)?;
-        let worker = sign_on(&config, Sources::Stores(sources), sandbox, vitals, notices).await?;
+        let worker = sign_on(&config, Sources::Stores(sources), (sandbox, layers), vitals, notices).await?;
         let broker = broker::join(&config, &worker.id)?;
         let service = Service::new(Parts {
             worker: Arc::clone(&worker),

@@ -278,6 +278,8 @@ pub(super) fn worker_record(row: &Row, now: i64) -> Result<WorkerRecord, Fault> 
         worker: WorkerId(cells.get("worker")?),
         host: cells.get("host")?,
         build: cells.get("build")?,
+        // A newer worker may have layers that are not known here: it is listed all the same.
+        layers: cells.json_or_none("layers").ok().flatten().unwrap_or_default(),
         since: cells.time("since")?,
         alive: cells.get::<i64>("lease")? > now,
     })

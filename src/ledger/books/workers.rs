@@ -9,16 +9,25 @@ use crate::blame::{self, Judgement, Scope};
 use crate::ledger::engine::{Fault, Session, query};
 use crate::ledger::{LEASE, Lease, Looks, Lost, Renews, WorkerId};
 use crate::quarantine::Gate;
+use crate::sandbox::layers::LayerReport;
 use crate::sandbox::outcome::Usage;
 use crate::verdict::Reason;
 
 const LEASE_MS: i64 = LEASE.as_millis() as i64;
 
-pub(super) async fn sign_on(session: &mut Session, worker: &WorkerId, host: &str, build: &str) -> Result<(), Fault> {
+pub(super) async fn sign_on(
+    session: &mut Session,
+    worker: &WorkerId,
+    host: &str,
+    build: &str,
+    layers: &[LayerReport],
+) -> Result<(), Fault> {
+    let layers = (!layers.is_empty()).then(|| rows::json(&layers)).transpose()?;
     let query = query(session.sql.sign_on)
         .bind(worker.0.clone())
         .bind(host.to_owned())
         .bind(build.to_owned())
+        .bind(layers)
         .bind(session.now)
         .bind(session.now + LEASE_MS);
     query.execute(session.connection()).await?;

@@ -1,4 +1,5 @@
--- The ledger in PostgreSQL, from schema 4 to schema 5: renewals, attempts that try again what was decided under another epoch; how jobs ended, by the hour.
+-- The ledger in PostgreSQL, from schema 4 to schema 5: renewals, attempts that try again what was decided under another epoch; how jobs ended,
+-- by the hour; the layers of workers' sandboxes.
 
 -- result, entry; absent: nothing was decided before. A worker of an older schema makes none, and counts none.
 ALTER TABLE lazaret.attempts ADD COLUMN renews TEXT COLLATE "C";
@@ -11,3 +12,6 @@ CREATE TABLE lazaret.verdicts (
     times  BIGINT NOT NULL,
     PRIMARY KEY (hour, status)
 );
+
+-- JSON: each layer of its sandbox, and whether it holds. Absent: the worker did not say, or is of an older schema.
+ALTER TABLE lazaret.workers ADD COLUMN layers TEXT;

@@ -311,7 +311,7 @@ pub(in crate::ledger) fn go_on_from(table: &str) -> String {
 }
 
 statements! {
-    hot sign_on = "INSERT INTO workers (worker, host, build, since, lease) VALUES ($1, $2, $3, $4, $5)
+    hot sign_on = "INSERT INTO workers (worker, host, build, layers, since, lease) VALUES ($1, $2, $3, $4, $5, $6)
         ON CONFLICT (worker) DO UPDATE SET lease = excluded.lease";
     hot lease = "SELECT lease FROM workers WHERE worker = $1";
     hot renew_lease = "UPDATE workers SET lease = $2 WHERE worker = $1";
@@ -530,7 +530,7 @@ statements! {
     /// `$1`: count so far and no further.
     hot unreviewed = "SELECT (SELECT min(changed) FROM entries WHERE state = 'quarantined') AS oldest,
         (SELECT count(*) FROM (SELECT 1 FROM entries WHERE state = 'quarantined' LIMIT $1) AS waiting) AS waiting";
-    cold workers = "SELECT worker, host, build, since, lease FROM workers ORDER BY host, worker LIMIT $1";
+    cold workers = "SELECT worker, host, build, layers, since, lease FROM workers ORDER BY host, worker LIMIT $1";
     cold add_token = "INSERT INTO tokens (hash, name, role, made, made_by, expires)
         VALUES (decode($1, 'hex'), $2, $3, $4, $5, $6) ON CONFLICT (name) DO NOTHING";
     cold token = "SELECT name, role, made, made_by, expires, revoked, revoked_by FROM tokens WHERE hash = decode($1, 'hex')";

@@ -1,4 +1,5 @@
--- The ledger, from schema 5 to schema 6: renewals, attempts that try again what was decided under another epoch; how jobs ended, by the hour.
+-- The ledger, from schema 5 to schema 6: renewals, attempts that try again what was decided under another epoch; how jobs ended, by the
+-- hour; the layers of workers' sandboxes.
 
 -- result, entry; absent: nothing was decided before. A worker of an older schema makes none, and counts none.
 ALTER TABLE attempts ADD COLUMN renews TEXT;
@@ -11,3 +12,6 @@ CREATE TABLE verdicts (
     times  INTEGER NOT NULL,
     PRIMARY KEY (hour, status)
 ) STRICT;
+
+-- JSON: each layer of its sandbox, and whether it holds. Absent: the worker did not say.
+ALTER TABLE workers ADD COLUMN layers TEXT;

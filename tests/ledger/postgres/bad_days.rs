@@ -75,7 +75,7 @@ async fn a_user_needs_few_rights_where_the_schema_is_made() {
     );
     database.execute(&rights).await;
     let ledger = open(&url.parse().unwrap()).await;
-    ledger.sign_on(&worker("w1"), "host", "build-1").await.unwrap();
+    ledger.sign_on(&worker("w1"), "host", "build-1", &[]).await.unwrap();
     convict(&ledger, "bomb").await;
     assert!(ledger.tidy().await.is_ok());
 }
@@ -89,7 +89,7 @@ async fn without_a_free_connection_it_says_so_and_goes_on() {
     database.execute(&rights).await;
     let address = database.url_of(&user, "disable").parse().unwrap();
     let ledger = Postgres::open(&address, &impatient()).await.unwrap();
-    ledger.sign_on(&worker("w1"), "host", "build-1").await.unwrap();
+    ledger.sign_on(&worker("w1"), "host", "build-1", &[]).await.unwrap();
     let none = format!(
         "ALTER ROLE {name} CONNECTION LIMIT 0;
          SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{name}'"
@@ -110,7 +110,7 @@ async fn a_restarted_server_is_found_again() {
     let server = Server::start(&[]);
     let database = server.database().await;
     let ledger = Postgres::open(&database.address(), &impatient()).await.unwrap();
-    ledger.sign_on(&worker("w1"), "host", "build-1").await.unwrap();
+    ledger.sign_on(&worker("w1"), "host", "build-1", &[]).await.unwrap();
     for order in ["stop", "kill"] {
         let attempt = start(&ledger, &claim(order)).await;
         server.order(order);
@@ -128,7 +128,7 @@ async fn a_claim_that_was_never_answered_is_waited_for_and_disowned() {
     let server = Server::start(&STANDBY);
     let database = server.database().await;
     let ledger = open(&database.address()).await;
-    ledger.sign_on(&worker("w1"), "host", "build-1").await.unwrap();
+    ledger.sign_on(&worker("w1"), "host", "build-1", &[]).await.unwrap();
     database.hold_back_claims().await;
     let claiming = tokio::spawn({
         let ledger = ledger.clone();
@@ -154,7 +154,7 @@ async fn a_claim_that_was_never_answered_is_waited_for_and_disowned() {
 async fn connections_that_somebody_ended_are_not_noticed() {
     let database = Server::shared().database().await;
     let ledger = open(&database.address()).await;
-    ledger.sign_on(&worker("w1"), "host", "build-1").await.unwrap();
+    ledger.sign_on(&worker("w1"), "host", "build-1", &[]).await.unwrap();
     for upload in ["a", "b", "c"] {
         let end = format!(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid()",
@@ -171,7 +171,7 @@ async fn a_frozen_server_is_given_up_and_found_again() {
     let server = Server::start(&[]);
     let database = server.database().await;
     let ledger = Postgres::open(&database.address(), &impatient()).await.unwrap();
-    ledger.sign_on(&worker("w1"), "host", "build-1").await.unwrap();
+    ledger.sign_on(&worker("w1"), "host", "build-1", &[]).await.unwrap();
     server.order("freeze");
     let begun = Instant::now();
     let error = ledger.heartbeat(&worker("w1")).await.unwrap_err();
@@ -192,7 +192,7 @@ async fn a_server_that_is_read_only_answers_questions() {
     let server = Server::start(&[]);
     let database = server.database().await;
     let ledger = Postgres::open(&database.address(), &impatient()).await.unwrap();
-    ledger.sign_on(&worker("w1"), "host", "build-1").await.unwrap();
+    ledger.sign_on(&worker("w1"), "host", "build-1", &[]).await.unwrap();
     convict(&ledger, "bomb").await;
     let read_only = async |value: &str| {
         // Outside of a transaction each.
@@ -221,7 +221,7 @@ async fn a_server_that_is_read_only_answers_questions() {
 async fn a_lock_that_somebody_forgot_is_not_waited_for_long() {
     let database = Server::shared().database().await;
     let ledger = Postgres::open(&database.address(), &impatient()).await.unwrap();
-    ledger.sign_on(&worker("w1"), "host", "build-1").await.unwrap();
+    ledger.sign_on(&worker("w1"), "host", "build-1", &[]).await.unwrap();
     let mut somebody = database.connect().await;
     let lock = "BEGIN; LOCK TABLE lazaret.workers";
     sqlx::raw_sql(lock).execute(&mut somebody).await.unwrap();
@@ -249,7 +249,7 @@ async fn connections_of_a_former_boot_are_ended_and_no_others() {
             .unwrap();
     }
     let first = open(&database.address()).await;
-    first.sign_on(&worker("w1"), "host", "build-1").await.unwrap();
+    first.sign_on(&worker("w1"), "host", "build-1", &[]).await.unwrap();
     // A second worker of this boot leaves the first one's alone.
     let _second = open(&database.address()).await;
     first.heartbeat(&worker("w1")).await.unwrap();
@@ -276,7 +276,7 @@ async fn a_server_is_believed_by_its_certificate() {
     let ledger = Postgres::open(&url.parse().unwrap(), &config(Some(database.server.ca())))
         .await
         .unwrap();
-    ledger.sign_on(&worker("w1"), "host", "build-1").await.unwrap();
+    ledger.sign_on(&worker("w1"), "host", "build-1", &[]).await.unwrap();
     let encrypted = sqlx::query(
         "SELECT bool_and(ssl) AS all FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
         WHERE application_name LIKE 'lazaret %' AND datname = current_database()",
@@ -304,7 +304,7 @@ async fn a_newer_schema_is_used_where_it_says_that_it_may_be() {
     open(&database.address()).await;
     database.execute("UPDATE lazaret.ledger SET version = 7").await;
     let ledger = open(&database.address()).await;
-    ledger.sign_on(&worker("w1"), "host", "build-1").await.unwrap();
+    ledger.sign_on(&worker("w1"), "host", "build-1", &[]).await.unwrap();
     database.execute("UPDATE lazaret.ledger SET oldest = 6").await;
     let error = refusal(&database.url()).await;
     says(&error, &database, "is from a newer Lazaret (schema 7");
@@ -316,7 +316,7 @@ async fn of_many_that_open_a_fresh_database_one_makes_the_schema() {
     let address = database.address();
     let opened = (0..20).map(|_| {
         let address = address.clone();
-        tokio::spawn(async move { open(&address).await.sign_on(&worker("w"), "host", "build-1").await })
+        tokio::spawn(async move { open(&address).await.sign_on(&worker("w"), "host", "build-1", &[]).await })
     });
     for one in join_all(opened).await {
         one.unwrap().unwrap();
@@ -327,7 +327,7 @@ async fn of_many_that_open_a_fresh_database_one_makes_the_schema() {
 async fn strikes_and_audit_trails_stay() {
     let database = Server::shared().database().await;
     let ledger = open(&database.address()).await;
-    ledger.sign_on(&worker("w1"), "host", "build-1").await.unwrap();
+    ledger.sign_on(&worker("w1"), "host", "build-1", &[]).await.unwrap();
     convict(&ledger, "bomb").await;
     let mut connection = database.connect().await;
     for change in [

@@ -23,7 +23,7 @@ use super::server::Server;
 /// Something of everything, in a file.
 async fn lived_in(path: &Path) -> Sqlite {
     let ledger = Sqlite::open(path).await.unwrap();
-    ledger.sign_on(&worker("w1"), "host", "build-1").await.unwrap();
+    ledger.sign_on(&worker("w1"), "host", "build-1", &[]).await.unwrap();
     convict(&ledger, "bomb").await;
     let odd = Claim {
         tenant: "tab\tline\nback\\slash".to_owned(),
@@ -112,7 +112,7 @@ async fn everything_moves_and_goes_on() {
         after.arrival("ended").await.unwrap(),
         Arrival::Ended(Box::new(report("ended")))
     );
-    after.sign_on(&worker("w2"), "host", "build-1").await.unwrap();
+    after.sign_on(&worker("w2"), "host", "build-1", &[]).await.unwrap();
     let adopted = after.adopt(&worker("w2"), 9, &[]).await.unwrap();
     assert_eq!(adopted[0].message["text"], "tab\tline\nback\\slash\u{0}é\\N");
     // Fencing tokens go on, also past those whose rows are gone.
@@ -176,7 +176,7 @@ async fn size() {
     let postgres = open(&database.address()).await;
     let stores: [&dyn Ledger; 2] = [&sqlite, &postgres];
     for ledger in stores {
-        ledger.sign_on(&worker("w1"), "host", "build-1").await.unwrap();
+        ledger.sign_on(&worker("w1"), "host", "build-1", &[]).await.unwrap();
         let lanes = (0..16).map(|lane| async move {
             for number in (lane..DIGESTS).step_by(16) {
                 let upload = number.to_string();

@@ -231,7 +231,7 @@ async fn in_a_million_rows() {
     let ledger = filled(1_000_000).await;
     every_hot_statement_looks_up(&ledger).await;
     few_pages_are_touched(&ledger).await;
-    ledger.sign_on(&worker("w1"), "host", "build-1").await.unwrap();
+    ledger.sign_on(&worker("w1"), "host", "build-1", &[]).await.unwrap();
     let begun = Instant::now();
     for upload in 0..1000 {
         let _ = run(

@@ -48,7 +48,7 @@ impl Pair {
         };
         let ledger = open(&pair.address()).await;
         for name in ["w1", "w2"] {
-            ledger.sign_on(&worker(name), "host", "build-1").await.unwrap();
+            ledger.sign_on(&worker(name), "host", "build-1", &[]).await.unwrap();
         }
         pair.has_caught_up().await;
         (pair, ledger)
@@ -156,7 +156,7 @@ async fn with_a_synchronous_replica_nothing_is_lost() {
     assert!(entry(&ledger, "bomb").await.is_some());
     let starts = open(&pair.address()).await;
     passes(
-        &starts.sign_on(&worker("w3"), "host", "build-1").await.unwrap_err(),
+        &starts.sign_on(&worker("w3"), "host", "build-1", &[]).await.unwrap_err(),
         "is read-only",
     );
     let config = lazaret::config::PostgresConfig::default();

@@ -25,7 +25,7 @@ const HOLD_RENEWALS: &str = "BEGIN; SELECT pg_advisory_xact_lock(1280966664, 0)"
 async fn a_renewal_is_counted_before_the_next_one_begins_and_a_full_house_waits_for_nobody() {
     let database = Server::shared().database().await;
     let ledger = open(&database.address()).await;
-    ledger.sign_on(&worker("w1"), "host", "build-1").await.unwrap();
+    ledger.sign_on(&worker("w1"), "host", "build-1", &[]).await.unwrap();
     let _ = run(&ledger, &claim("cat"), Outcome::Converted(Vec::new())).await;
     convict(&ledger, "bomb").await;
     let newer = |upload: &str| Claim {
@@ -141,7 +141,7 @@ async fn meddle(ledger: &Postgres, me: &str, round: usize) {
             let _ = ledger.act(&digest(&upload), Action::Release, &operator()).await;
             let _ = ledger.tidy().await.unwrap();
             let other = format!("{me}-{round}");
-            ledger.sign_on(&worker(&other), "host", "build-1").await.unwrap();
+            ledger.sign_on(&worker(&other), "host", "build-1", &[]).await.unwrap();
             let doomed = Claim {
                 worker: worker(&other),
                 ..claim(&upload)
@@ -162,7 +162,7 @@ async fn workers_on_the_same_nouns_do_not_get_stuck() {
         tokio::spawn(async move {
             let ledger = open(&address).await;
             let me = format!("w{number}");
-            ledger.sign_on(&worker(&me), "host", "build-1").await.unwrap();
+            ledger.sign_on(&worker(&me), "host", "build-1", &[]).await.unwrap();
             for round in 0..ROUNDS {
                 meddle(&ledger, &me, round + number).await;
             }
@@ -216,7 +216,7 @@ async fn is_waited_for(other: &mut PgConnection, by: i64) {
 async fn a_job_that_is_kept_while_somebody_ends_it_stays() {
     let database = Server::shared().database().await;
     let ledger = open(&database.address()).await;
-    ledger.sign_on(&worker("w1"), "host", "build-1").await.unwrap();
+    ledger.sign_on(&worker("w1"), "host", "build-1", &[]).await.unwrap();
     convict(&ledger, "bomb").await;
     let mut other = about_to_keep(&database, &["ended", "claimed"]).await;
     let end = tokio::spawn({

@@ -157,3 +157,20 @@ async fn strikes_and_audit_are_append_only() {
     let error = execute(&world.path(), "DELETE FROM entries").await.unwrap_err();
     assert!(error.to_string().contains("FOREIGN KEY"), "{error}");
 }
+
+#[tokio::test]
+async fn a_worker_whose_layers_make_no_sense_is_listed_all_the_same() {
+    for layers in [
+        "'{'",
+        "'[{\"layer\":\"moat\",\"mode\":\"required\",\"held\":{\"is\":\"off\"}}]'",
+        "''",
+        "NULL",
+    ] {
+        let world = SqliteWorld::new().await;
+        let edit = format!("UPDATE workers SET layers = {layers} WHERE worker = 'w1'");
+        execute(&world.path(), &edit).await.unwrap();
+        let workers = world.ledger.workers().await.unwrap();
+        assert_eq!(workers.len(), 3, "{layers}");
+        assert!(workers[0].layers.is_empty(), "{layers}");
+    }
+}

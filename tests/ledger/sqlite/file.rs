@@ -60,7 +60,7 @@ async fn a_new_ledger_is_its_owners_alone() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("state/lazaret/ledger.sqlite");
     let ledger = Sqlite::open(&path).await.unwrap();
-    ledger.sign_on(&worker("w1"), "host", "build-1").await.unwrap();
+    ledger.sign_on(&worker("w1"), "host", "build-1", &[]).await.unwrap();
     for name in ["ledger.sqlite", "ledger.sqlite-wal"] {
         let mode = fs::metadata(path.with_file_name(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
@@ -88,7 +88,7 @@ async fn an_existing_ledger_is_asked_for_and_not_made() {
 async fn what_was_written_is_there_after_reopening() {
     let (_directory, path) = closed_ledger().await;
     let ledger = Sqlite::open(&path).await.unwrap();
-    ledger.sign_on(&worker("w1"), "host", "build-1").await.unwrap();
+    ledger.sign_on(&worker("w1"), "host", "build-1", &[]).await.unwrap();
     let sent = convict(&ledger, "bomb").await;
     ledger.close().await;
     let ledger = Sqlite::open(&path).await.unwrap();
@@ -126,7 +126,7 @@ async fn an_earlier_ledger_is_brought_up_to_date_with_all_that_is_in_it() {
     let list = ledger.tenant_list().await.unwrap();
     assert_eq!((list.len(), list[0].waiting, list[0].convictions), (1, 1, 6));
 
-    ledger.sign_on(&worker("w1"), "host", "build-1").await.unwrap();
+    ledger.sign_on(&worker("w1"), "host", "build-1", &[]).await.unwrap();
     convict(&ledger, "one more").await;
     assert!(ledger.standing("acme").await.unwrap().probation_until_ms.is_some());
 }
@@ -237,7 +237,7 @@ async fn a_locked_ledger_is_named() {
 async fn a_lock_that_lasts_fails_writes_and_not_reads() {
     let (_directory, path) = closed_ledger().await;
     let ledger = Sqlite::open_tuned(&path, IMPATIENT).await.unwrap();
-    ledger.sign_on(&worker("w1"), "host", "build-1").await.unwrap();
+    ledger.sign_on(&worker("w1"), "host", "build-1", &[]).await.unwrap();
     let mut holder = connect(&path).await;
     sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut holder).await.unwrap();
     let error = ledger.claim(&claim("cat")).await.unwrap_err();
@@ -257,7 +257,7 @@ async fn a_full_disk_fails_and_is_survived() {
         ..IMPATIENT
     };
     let ledger = Sqlite::open_tuned(&path, full).await.unwrap();
-    ledger.sign_on(&worker("w1"), "host", "build-1").await.unwrap();
+    ledger.sign_on(&worker("w1"), "host", "build-1", &[]).await.unwrap();
     let mut started = Vec::new();
     let error = loop {
         match ledger.claim(&claim(&format!("upload {}", started.len()))).await {
@@ -279,7 +279,7 @@ async fn a_full_disk_fails_and_is_survived() {
 async fn a_ledger_that_is_moved_away_is_noticed() {
     let (_directory, path) = closed_ledger().await;
     let ledger = Sqlite::open(&path).await.unwrap();
-    ledger.sign_on(&worker("w1"), "host", "build-1").await.unwrap();
+    ledger.sign_on(&worker("w1"), "host", "build-1", &[]).await.unwrap();
     fs::rename(&path, path.with_extension("away")).unwrap();
     assert!(
         ledger

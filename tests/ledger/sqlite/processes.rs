@@ -24,7 +24,7 @@ async fn thirty_tasks_open_one_fresh_path() {
         tokio::spawn(async move {
             let ledger = Sqlite::open(&path).await.unwrap();
             ledger
-                .sign_on(&worker(&format!("w{task}")), "host", "build-1")
+                .sign_on(&worker(&format!("w{task}")), "host", "build-1", &[])
                 .await
                 .unwrap();
             let mine = Claim {
@@ -89,7 +89,7 @@ async fn one_process() {
     let Ok(path) = env::var(PATH) else { return };
     let ledger = Sqlite::open(Path::new(&path)).await.unwrap();
     let me = WorkerId(std::process::id().to_string());
-    ledger.sign_on(&me, "host", "build-1").await.unwrap();
+    ledger.sign_on(&me, "host", "build-1", &[]).await.unwrap();
     if let Claimed::Run(_) = ledger
         .claim(&Claim {
             worker: me.clone(),
