@@ -44,7 +44,7 @@ pub async fn run(options: &Options) -> usize {
     let killed = kill(&field, &client, &mut workers, &plan, kills, seed).await;
     let relay = trouble.end().await;
     relay.relay.set(Mode::Pass);
-    client.answered(plan.ids.len(), PATIENCE).await;
+    client.answers.reach(plan.ids.len(), PATIENCE).await;
     let took = client.clock.elapsed() - since;
     let left = drained(&field).await;
     for worker in workers {
@@ -70,19 +70,23 @@ pub async fn run(options: &Options) -> usize {
 async fn kill(field: &Field, client: &Client, workers: &mut [Worker], plan: &Plan, kills: usize, seed: u64) -> usize {
     let mut random = fastrand::Rng::with_seed(seed);
     for number in 1..=kills {
-        if !client.answered(plan.ids.len() * number / (kills + 1), PATIENCE).await {
+        if !client
+            .answers
+            .reach(plan.ids.len() * number / (kills + 1), PATIENCE)
+            .await
+        {
             return number - 1;
         }
         let worker = random.choice(workers.iter_mut()).unwrap();
         worker.kill();
         *worker = field.start();
     }
-    client.answered(plan.ids.len(), PATIENCE).await;
+    client.answers.reach(plan.ids.len(), PATIENCE).await;
     kills
 }
 
 async fn judge(figures: &mut Figures, plan: &Plan, client: &Client, ledger: &Ledger) {
-    let answers = client.answers().clone();
+    let answers = client.answers.so_far().clone();
     plan.judge(figures, &answers);
     let (ended, waiting) = ledger.jobs().await;
     figures.exactly("jobs with a terminal state in the ledger", ended, plan.ids.len());

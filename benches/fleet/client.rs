@@ -10,7 +10,7 @@ use lapin::options::{
     QueuePurgeOptions,
 };
 use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, PublisherConfirm};
 use lazaret::broker::topology;
 use lazaret::clock::{Stopwatch, unix_ms};
 use serde_json::{Value, json};
@@ -27,8 +27,13 @@ pub struct Client {
     results: String,
     /// Time of all that it saw.
     pub clock: Stopwatch,
-    answers: Arc<Mutex<HashMap<String, Answer>>>,
+    /// What came.
+    pub answers: Answers,
 }
+
+/// Results, by job.
+#[derive(Debug, Clone, Default)]
+pub struct Answers(Arc<Mutex<HashMap<String, Answer>>>);
 
 /// A job to publish.
 #[derive(Debug, Clone)]
@@ -83,6 +88,36 @@ impl Wish {
         let body = json!({ "job": self.job, "tenant": self.tenant, "source": source, "renditions": renditions });
         body.to_string().into_bytes()
     }
+
+    /// Sends it; the broker's word on that is still to come.
+    pub async fn publish(&self, channel: &Channel) -> lapin::Result<PublisherConfirm> {
+        let properties = BasicProperties::default()
+            .with_delivery_mode(2)
+            .with_message_id(self.job.as_str().into())
+            .with_timestamp(unix_ms() / 1000);
+        let (jobs, options, body) = (topology::JOBS.into(), BasicPublishOptions::default(), self.body());
+        let publish = channel.basic_publish(jobs, "interactive".into(), options, &body, properties);
+        publish.await
+    }
+}
+
+impl Answers {
+    /// Those that came so far.
+    pub fn so_far(&self) -> MutexGuard<'_, HashMap<String, Answer>> {
+        self.0.lock().unwrap()
+    }
+
+    /// Waits until so many jobs are answered; whether they were in time.
+    pub async fn reach(&self, count: usize, patience: Duration) -> bool {
+        let waited = Stopwatch::start();
+        while self.so_far().len() < count {
+            if waited.elapsed() > patience {
+                return false;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        true
+    }
 }
 
 impl Client {
@@ -105,7 +140,7 @@ impl Client {
             channel,
             results,
             clock: Stopwatch::start(),
-            answers: Arc::default(),
+            answers: Answers::default(),
         }
     }
 
@@ -123,10 +158,10 @@ impl Client {
             FieldTable::default(),
         );
         let mut consumer = consume.await.unwrap();
-        let (answers, clock) = (Arc::clone(&client.answers), client.clock);
+        let (answers, clock) = (client.answers.clone(), client.clock);
         tokio::spawn(async move {
             while let Some(Ok(delivery)) = consumer.next().await {
-                note(&mut answers.lock().unwrap(), &delivery.data, clock.elapsed());
+                note(&mut answers.so_far(), &delivery.data, clock.elapsed());
             }
         });
         client
@@ -138,17 +173,8 @@ impl Client {
         for batch in wishes.chunks(BATCH) {
             let mut confirms = Vec::with_capacity(batch.len());
             for wish in batch {
-                let properties = BasicProperties::default()
-                    .with_delivery_mode(2)
-                    .with_message_id(wish.job.as_str().into())
-                    .with_timestamp(unix_ms() / 1000);
-                let options = BasicPublishOptions::default();
-                let (jobs, body) = (topology::JOBS.into(), wish.body());
-                let publish = self
-                    .channel
-                    .basic_publish(jobs, "interactive".into(), options, &body, properties);
                 times.push(self.clock.elapsed());
-                confirms.push(publish.await.unwrap());
+                confirms.push(wish.publish(&self.channel).await.unwrap());
             }
             for confirm in confirms {
                 assert!(confirm.await.unwrap().is_ack(), "a job was not taken");
@@ -160,23 +186,6 @@ impl Client {
     /// Hangs up: results are collected no more.
     pub async fn close(self) {
         self.connection.close(200, "done".into()).await.unwrap();
-    }
-
-    /// What came so far, by job.
-    pub fn answers(&self) -> MutexGuard<'_, HashMap<String, Answer>> {
-        self.answers.lock().unwrap()
-    }
-
-    /// Waits until so many jobs are answered; whether they were in time.
-    pub async fn answered(&self, count: usize, patience: Duration) -> bool {
-        let waited = Stopwatch::start();
-        while self.answers().len() < count {
-            if waited.elapsed() > patience {
-                return false;
-            }
-            sleep(Duration::from_millis(10)).await;
-        }
-        true
     }
 
     /// Messages ready in a queue.

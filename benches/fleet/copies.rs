@@ -21,14 +21,14 @@ pub async fn run(options: &Options) -> usize {
         .map(|number| Wish::new(format!("copy-{number}"), &format!("t{}", number % 7), "bomb.jpg"))
         .collect();
     let since = client.publish(&wishes).await[0];
-    client.answered(jobs, Duration::from_secs(300)).await;
+    client.answers.reach(jobs, Duration::from_secs(300)).await;
     let took = client.clock.elapsed() - since;
     for worker in workers {
         worker.stop().await;
     }
     let ledger = Ledger::open(&field.path("state/ledger.sqlite")).await;
     let mut figures = Figures::of(&format!("copies: {jobs} copies of one CPU bomb, two workers"));
-    let answers = client.answers().clone();
+    let answers = client.answers.so_far().clone();
     let guilty = answers
         .values()
         .filter(|answer| answer.verdicts.iter().eq(["quarantined cpu"]));

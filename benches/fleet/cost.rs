@@ -82,7 +82,7 @@ pub async fn run(options: &Options) -> usize {
     ];
     client.publish(&warm).await;
     let mut answered = warm.len();
-    assert!(client.answered(answered, PATIENCE).await, "not warm");
+    assert!(client.answers.reach(answered, PATIENCE).await, "not warm");
 
     let mut broken = 0;
     for (title, wishes, verdict) in [
@@ -97,9 +97,9 @@ pub async fn run(options: &Options) -> usize {
         let before = used(&server, &mut sql, &worker).await;
         let since = client.publish(&wishes).await[0];
         answered += wishes.len();
-        client.answered(answered, PATIENCE).await;
+        client.answers.reach(answered, PATIENCE).await;
         let after = used(&server, &mut sql, &worker).await;
-        let answers = client.answers().clone();
+        let answers = client.answers.so_far().clone();
         let as_wanted = |wish: &&Wish| {
             answers
                 .get(&wish.job)

@@ -122,7 +122,7 @@ async fn watch(field: &Field, client: &Client, workers: &[Worker], lasts: Durati
 
 /// Waits of the quiet tenants. A job without an answer waited until now at least.
 fn waits(figures: &mut Figures, client: &Client, seen: &Seen, fair: bool, [_, calm, until]: [Duration; 3]) {
-    let answers = client.answers();
+    let answers = client.answers.so_far();
     let wait = |(job, sent): (&String, &Duration)| {
         let first = answers.get(job).map_or(until, |answer| answer.first);
         (*sent, first.saturating_sub(*sent))
@@ -155,7 +155,7 @@ fn waits(figures: &mut Figures, client: &Client, seen: &Seen, fair: bool, [_, ca
 fn shares(figures: &mut Figures, client: &Client, seen: &Seen, fair: bool) {
     let mut answered: HashMap<String, f64> = HashMap::new();
     let mut flood: f64 = 0.0;
-    for job in client.answers().keys() {
+    for job in client.answers.so_far().keys() {
         match job.split_once(':') {
             Some((tenant, _)) => *answered.entry(tenant.to_owned()).or_default() += 1.0,
             None => flood += 1.0,

@@ -82,9 +82,9 @@ impl Mix {
         let worker = self.field.serve().await;
         let client = Client::collecting(&self.field.clients()).await;
         let since = client.publish(&self.wishes).await[0];
-        client.answered(self.wishes.len(), Duration::from_secs(1800)).await;
+        client.answers.reach(self.wishes.len(), Duration::from_secs(1800)).await;
         worker.stop().await;
-        let answers = client.answers().clone();
+        let answers = client.answers.so_far().clone();
         let goods = answers.iter().filter(|(job, _)| job.starts_with("good"));
         let converted = goods.filter(|(_, answer)| answer.verdicts.iter().eq(["converted"]));
         let ledger = Ledger::open(&self.field.path("state/ledger.sqlite")).await;
@@ -152,9 +152,9 @@ async fn steady(rate: f64, share: usize, lasts: Duration) -> usize {
         let due = Duration::from_secs_f64(sent.len() as f64 / rate);
         sleep(due.saturating_sub(client.clock.elapsed())).await;
     }
-    client.answered(sent.len() + bombs, Duration::from_secs(600)).await;
+    client.answers.reach(sent.len() + bombs, Duration::from_secs(600)).await;
     worker.stop().await;
-    let answers = client.answers().clone();
+    let answers = client.answers.so_far().clone();
     let wait = |(job, time): &(String, Duration)| Some(answers.get(job)?.first.saturating_sub(*time));
     let mut waits: Vec<Duration> = sent.iter().filter_map(wait).collect();
     let mut figures = Figures::of(&format!(

@@ -99,7 +99,7 @@ pub async fn run(options: &Options) -> usize {
         befall_servers(&site, &database, &on_servers),
     );
     let trouble = app.clock.elapsed();
-    let answered = app.answered(plan.ids.len(), PATIENCE).await;
+    let answered = app.answers.reach(plan.ids.len(), PATIENCE).await;
     let took = app.clock.elapsed();
     keeper.abort();
     let _ = keeper.await;
@@ -137,7 +137,7 @@ pub async fn run(options: &Options) -> usize {
     figures.show("trouble", seconds(trouble));
     figures.show("until the last result", seconds(took));
     figures.promise("all answered", answered, "true", answered);
-    plan.judge(&mut figures, &app.answers());
+    plan.judge(&mut figures, &app.answers.so_far());
     judge(&mut figures, &plan, &database, &vhost).await;
     unmount(&site.folder);
     figures.broken()

@@ -63,7 +63,7 @@ async fn once(name: &str, innocents: usize) -> (usize, Duration, usize) {
     let ledger = Ledger::open(&field.path("state/ledger.sqlite")).await;
     let since = client.publish(&wishes).await[0];
     let mut beside = Vec::new();
-    while client.answers().len() < wishes.len() && client.clock.elapsed() < PATIENCE {
+    while client.answers.so_far().len() < wishes.len() && client.clock.elapsed() < PATIENCE {
         if let Some(runs) = ledger.runs(&digest(&poison)).await {
             beside.push(ledger.in_the_air(&runs).await - 1);
             kill(&field, &mut workers, &runs).await;
@@ -78,7 +78,7 @@ async fn once(name: &str, innocents: usize) -> (usize, Duration, usize) {
     let mut figures = Figures::of(&format!(
         "poison: one among {innocents} innocents, two workers with four slots"
     ));
-    let answers = client.answers().clone();
+    let answers = client.answers.so_far().clone();
     let converted = answers
         .values()
         .filter(|answer| answer.verdicts.iter().eq(["converted"]));

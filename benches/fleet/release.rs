@@ -127,7 +127,7 @@ async fn ends(client: &Client, wish: Wish) -> (String, Duration) {
     client.publish(&[wish]).await;
     let since = client.clock.elapsed();
     loop {
-        let answer = client.answers().get(&job).cloned();
+        let answer = client.answers.so_far().get(&job).cloned();
         if let Some(answer) = answer {
             return (answer.verdicts.into_iter().collect::<Vec<_>>().join(", "), answer.first);
         }

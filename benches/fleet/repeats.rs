@@ -112,8 +112,8 @@ async fn convict(field: &Field) {
     let worker = field.serve().await;
     let client = Client::collecting(&field.clients()).await;
     client.publish(&[Wish::new("first".to_owned(), "t0", "bomb.jpg")]).await;
-    assert!(client.answered(1, Duration::from_secs(60)).await);
-    assert!(client.answers()["first"].verdicts.iter().eq(["quarantined cpu"]));
+    assert!(client.answers.reach(1, Duration::from_secs(60)).await);
+    assert!(client.answers.so_far()["first"].verdicts.iter().eq(["quarantined cpu"]));
     client.close().await;
     worker.stop().await;
 }

@@ -53,10 +53,10 @@ async fn one(title: &str, slots: usize, jobs: usize, photo: &[u8]) -> usize {
     let worker = field.serve().await;
     let client = Client::collecting(&field.clients()).await;
     let since = client.publish(&wishes).await[0];
-    client.answered(jobs, Duration::from_secs(600)).await;
+    client.answers.reach(jobs, Duration::from_secs(600)).await;
     let resident = worker.resident();
     worker.stop().await;
-    let answers = client.answers().clone();
+    let answers = client.answers.so_far().clone();
     let converted = answers
         .values()
         .filter(|answer| answer.verdicts.iter().eq(["converted"]));

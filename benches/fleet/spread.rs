@@ -227,7 +227,7 @@ impl Door {
                 note(&mut answers, &event, Duration::ZERO);
                 answers.remove(job)?
             }
-            Self::Rabbit(client) => client.answers().get(job)?.clone(),
+            Self::Rabbit(client) => client.answers.so_far().get(job)?.clone(),
         };
         Some(answer.verdicts.into_iter().collect::<Vec<_>>().join(", "))
     }

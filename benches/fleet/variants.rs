@@ -50,9 +50,9 @@ async fn one(probation: &str, count: usize) -> usize {
     let client = Client::collecting(&field.clients()).await;
     let since = client.publish(&wishes).await[0];
     let sent = photos(&field, &client, count).await;
-    client.answered(count + sent.len(), Duration::from_secs(60)).await;
+    client.answers.reach(count + sent.len(), Duration::from_secs(60)).await;
     let last = |name: &str| {
-        let answers = client.answers();
+        let answers = client.answers.so_far();
         let of = answers.iter().filter(|(job, _)| job.starts_with(name));
         of.map(|(_, answer)| answer.first).max().unwrap_or_default()
     };
@@ -62,7 +62,7 @@ async fn one(probation: &str, count: usize) -> usize {
     }
 
     let ledger = Ledger::open(&field.path("state/ledger.sqlite")).await;
-    let answers = client.answers().clone();
+    let answers = client.answers.so_far().clone();
     let title = format!("variants: {count} bombs that differ in one byte, probation {probation}, two workers");
     let mut figures = Figures::of(&title);
     let convicted = ledger.convicted().await;
@@ -95,7 +95,12 @@ async fn photos(field: &Field, client: &Client, bombs: usize) -> HashMap<String,
     let photo = fixture(PHOTO);
     let mut sent = HashMap::new();
     loop {
-        let answered = client.answers().keys().filter(|job| job.starts_with("bomb")).count();
+        let answered = client
+            .answers
+            .so_far()
+            .keys()
+            .filter(|job| job.starts_with("bomb"))
+            .count();
         if answered == bombs || client.clock.elapsed() > PATIENCE {
             return sent;
         }

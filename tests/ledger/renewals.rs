@@ -238,20 +238,24 @@ pub async fn a_verdict_that_holds_under_another_epoch_is_of_that_epoch(world: &d
     let _ = renewal(&*later, &third, Renews::Entry).await;
 }
 
+/// The entry of `bomb` has one strike more, of `build-2`, and that build refuses it now.
+async fn is_struck_again(ledger: &dyn Ledger, before: Entry) {
+    let expected = Entry {
+        epoch: epoch_of("build-2"),
+        strikes: 2,
+        ..before
+    };
+    assert_eq!(entry(ledger, "bomb").await.unwrap(), expected);
+    is_refused(ledger, &newer("bomb"), "j1").await;
+}
+
 pub async fn a_strike_that_would_convict_no_newcomer_changes_no_verdict(world: &dyn World) {
     let ledger = world.ledger();
     let before = convict(ledger, "bomb").await;
     let attempt = renewal(ledger, &newer("bomb"), Renews::Entry).await;
     let judgement = settle(ledger, &ending(attempt, tripped(Reason::Wall))).await;
     assert_eq!(judgement, Judgement::Strike(Reason::Wall));
-    let after = entry(ledger, "bomb").await.unwrap();
-    let expected = Entry {
-        epoch: epoch_of("build-2"),
-        strikes: 2,
-        ..before
-    };
-    assert_eq!(after, expected);
-    is_refused(ledger, &newer("bomb"), "j1").await;
+    is_struck_again(ledger, before).await;
 }
 
 pub async fn what_comes_to_nothing_changes_nothing(world: &dyn World) {
@@ -302,14 +306,7 @@ pub async fn a_lost_worker_lets_nothing_go(world: &dyn World) {
     assert_eq!(judged("bomb"), Judgement::Strike(Reason::WorkerLoss));
     assert_eq!(judged("cat"), Judgement::Retry);
 
-    let after = entry(ledger, "bomb").await.unwrap();
-    let expected = Entry {
-        epoch: epoch_of("build-2"),
-        strikes: 2,
-        ..before
-    };
-    assert_eq!(after, expected);
-    is_refused(ledger, &newer("bomb"), "j1").await;
+    is_struck_again(ledger, before).await;
     // Whatever ran beside it is suspected, as ever; what was made of it is still there.
     assert_eq!(entry(ledger, "cat").await.unwrap().state, State::Suspected);
     let _ = known(ledger, &without(newer("cat"))).await;

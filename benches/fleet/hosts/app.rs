@@ -1,22 +1,19 @@
 //! A web app that outlives its broker: publishes until each job is confirmed, and collects results from a queue that stays.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use lapin::options::{
-    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions, QueueBindOptions,
-    QueueDeclareOptions,
+    BasicAckOptions, BasicConsumeOptions, ConfirmSelectOptions, QueueBindOptions, QueueDeclareOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use lapin::{Channel, Connection, ConnectionProperties};
 use lazaret::broker::topology;
-use lazaret::clock::{Stopwatch, unix_ms};
+use lazaret::clock::Stopwatch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::super::client::{Answer, Wish, note};
+use super::super::client::{Answers, Wish, note};
 
 /// Where results are collected.
 const RESULTS: &str = "lazaret.fleet.results";
@@ -30,7 +27,8 @@ pub struct App {
     uri: String,
     /// Time of all that it saw.
     pub clock: Stopwatch,
-    answers: Arc<Mutex<HashMap<String, Answer>>>,
+    /// What came.
+    pub answers: Answers,
     collector: JoinHandle<()>,
 }
 
@@ -39,9 +37,9 @@ impl App {
     pub async fn open(uri: &str) -> Self {
         let uri = format!("{uri}?heartbeat=5");
         let clock = Stopwatch::start();
-        let answers = Arc::<Mutex<HashMap<String, Answer>>>::default();
+        let answers = Answers::default();
         declare(&uri).await.unwrap();
-        let (to, from) = (Arc::clone(&answers), uri.clone());
+        let (to, from) = (answers.clone(), uri.clone());
         let collector = tokio::spawn(async move {
             loop {
                 // Whatever ends a connection: the queue is there when the broker is.
@@ -73,23 +71,6 @@ impl App {
             }
         }
     }
-
-    /// What came so far, by job.
-    pub fn answers(&self) -> MutexGuard<'_, HashMap<String, Answer>> {
-        self.answers.lock().unwrap()
-    }
-
-    /// Waits until so many jobs are answered; whether they were in time.
-    pub async fn answered(&self, count: usize, patience: Duration) -> bool {
-        let waited = Stopwatch::start();
-        while self.answers().len() < count {
-            if waited.elapsed() > patience {
-                return false;
-            }
-            sleep(Duration::from_millis(100)).await;
-        }
-        true
-    }
 }
 
 impl Drop for App {
@@ -118,13 +99,13 @@ async fn declare(uri: &str) -> lapin::Result<()> {
 }
 
 /// Takes down results until the connection ends.
-async fn collect(uri: &str, answers: &Mutex<HashMap<String, Answer>>, clock: Stopwatch) -> lapin::Result<()> {
+async fn collect(uri: &str, answers: &Answers, clock: Stopwatch) -> lapin::Result<()> {
     let (_connection, channel) = open(uri).await?;
     let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
     let mut consumer = channel.basic_consume(RESULTS.into(), "".into(), options, none).await?;
     while let Some(delivery) = consumer.next().await {
         let delivery = delivery?;
-        note(&mut answers.lock().unwrap(), &delivery.data, clock.elapsed());
+        note(&mut answers.so_far(), &delivery.data, clock.elapsed());
         delivery.ack(BasicAckOptions::default()).await?;
     }
     Ok(())
@@ -142,13 +123,7 @@ async fn send(uri: &str, link: &mut Option<(Connection, Channel)>, batch: &[Wish
     };
     let mut confirms = Vec::with_capacity(batch.len());
     for wish in batch {
-        let properties = BasicProperties::default()
-            .with_delivery_mode(2)
-            .with_message_id(wish.job.as_str().into())
-            .with_timestamp(unix_ms() / 1000);
-        let (jobs, options, body) = (topology::JOBS.into(), BasicPublishOptions::default(), wish.body());
-        let publish = channel.basic_publish(jobs, "interactive".into(), options, &body, properties);
-        confirms.push(publish.await?);
+        confirms.push(wish.publish(channel).await?);
     }
     let mut all = true;
     for confirm in confirms {
