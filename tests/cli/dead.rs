@@ -46,18 +46,30 @@ fn dead_messages_are_listed_harmlessly_requeued_by_force_and_dropped() {
     });
     assert!(!world.path(&why).exists());
 
-    for (arguments, code) in [
-        (&["drop", "--all"][..], 2),
-        (&["drop"], 2),
-        (&["drop", "a", "--all", "--yes"], 2),
-        (&["drop", "+nobody"], 1),
-        (&["drop", "--all", "--yes", "--reason", "no such"], 0),
+    for (arguments, code, words) in [
+        (&["drop", "--all"][..], 2, "--yes"),
+        (&["drop"], 2, "<ID>"),
+        (&["drop", "a", "--all", "--yes"], 2, "--all"),
+        (&["drop", "+nobody"], 1, "no dead message is called +nobody"),
+        (
+            &["drop", "--all", "--yes", "--reason", "no such"],
+            0,
+            "no dead message tells of no such",
+        ),
     ] {
-        assert_eq!(dead(&world, arguments).status.code(), Some(code), "{arguments:?}");
+        let done = dead(&world, arguments);
+        assert_eq!(done.status.code(), Some(code), "{arguments:?}");
+        assert!(stderr(&done).contains(words), "{arguments:?}: {}", stderr(&done));
         assert_eq!(world.count("spool/dead"), 2);
     }
     assert_eq!(dead(&world, &["drop", id]).status.code(), Some(0));
     assert_eq!(world.count("spool/dead"), 0);
+    let none = dead(&world, &["requeue", "--all"]);
+    assert!(
+        stderr(&none).contains("there are no dead messages"),
+        "{}",
+        stderr(&none)
+    );
 }
 
 #[test]

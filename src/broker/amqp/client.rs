@@ -70,13 +70,7 @@ impl Client {
 
     /// Begins a round through the dead letters.
     pub async fn dead(&self) -> Result<DeadQueue<'_>, BrokerError> {
-        let left = self.publisher.depth(topology::DEAD).await?;
-        Ok(DeadQueue::new(
-            &self.server,
-            &self.publisher,
-            self.publisher.channel().await?,
-            left,
-        ))
+        DeadQueue::begin(&self.server, &self.publisher).await
     }
 
     /// Tells every worker that tenants or verdicts have changed. Where none runs, nobody needs to know.

@@ -18,7 +18,9 @@ pub struct DeadQueue<'a> {
     server: &'a Server,
     publisher: &'a Publisher,
     channel: Channel,
-    /// How many are left of those that were there at its beginning.
+    /// The oldest, until it is asked for.
+    first: Option<Incoming>,
+    /// How many are left behind it of those that were there at the beginning.
     left: u64,
 }
 
@@ -30,13 +32,22 @@ pub(in crate::broker) struct HeldLetter {
 }
 
 impl<'a> DeadQueue<'a> {
-    pub(super) fn new(server: &'a Server, publisher: &'a Publisher, channel: Channel, left: u64) -> Self {
-        Self {
+    /// Begins a round. One is got before the rest is counted: a quorum queue gives it behind what the round before gave back, while its count
+    /// may be of the time before that, and a round that begins at once would miss what was just listed.
+    pub(super) async fn begin(server: &'a Server, publisher: &'a Publisher) -> Result<Self, BrokerError> {
+        let channel = publisher.channel().await?;
+        let first = got(server, &channel).await?;
+        let left = match first {
+            Some(_) => publisher.depth(topology::DEAD).await?,
+            None => 0,
+        };
+        Ok(Self {
             server,
             publisher,
             channel,
+            first,
             left,
-        }
+        })
     }
 
     async fn acknowledge(&self, held: &HeldLetter) -> Result<(), BrokerError> {
@@ -54,15 +65,14 @@ impl<'a> DeadQueue<'a> {
 #[async_trait]
 impl DeadLetters for DeadQueue<'_> {
     async fn next(&mut self) -> Result<Option<DeadLetter>, BrokerError> {
+        if let Some(first) = self.first.take() {
+            return Ok(Some(letter(first)));
+        }
         let Some(left) = self.left.checked_sub(1) else {
             return Ok(None);
         };
         self.left = left;
-        let get = self
-            .channel
-            .basic_get(topology::DEAD.into(), BasicGetOptions::default());
-        let got = self.server.within(ANSWER, get).await?;
-        Ok(got.map(|got| letter(got.delivery)))
+        Ok(got(self.server, &self.channel).await?.map(letter))
     }
 
     async fn requeue(&mut self, letter: &DeadLetter) -> Result<(), BrokerError> {
@@ -95,6 +105,12 @@ impl DeadLetters for DeadQueue<'_> {
         // A channel that does not close goes with its connection.
         let _ = self.server.within(ANSWER, close).await;
     }
+}
+
+/// The oldest message, held from now on.
+async fn got(server: &Server, channel: &Channel) -> Result<Option<Incoming>, BrokerError> {
+    let get = channel.basic_get(topology::DEAD.into(), BasicGetOptions::default());
+    Ok(server.within(ANSWER, get).await?.map(|got| got.delivery))
 }
 
 fn letter(incoming: Incoming) -> DeadLetter {

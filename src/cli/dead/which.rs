@@ -76,6 +76,7 @@ impl Which {
         Tally {
             not_seen: self.ids.iter().cloned().collect(),
             which: self,
+            seen: false,
             ending: Ending::Well,
         }
     }
@@ -84,6 +85,8 @@ impl Which {
 /// What was asked for, and how far that is done.
 struct Tally {
     which: Which,
+    /// Whether any was one of those.
+    seen: bool,
     not_seen: BTreeSet<String>,
     ending: Ending,
 }
@@ -94,6 +97,7 @@ impl Tally {
         while let Some(letter) = round.next().await.map_err(Failure::other)? {
             if self.which.all && tells(&letter, self.which.reason.as_deref()) || self.which.ids.contains(&letter.id) {
                 self.not_seen.remove(&letter.id);
+                self.seen = true;
                 return Ok(Some(letter));
             }
         }
@@ -112,6 +116,12 @@ impl Tally {
     }
 
     fn end(self) -> Result<Ending, Failure> {
+        if self.which.all && !self.seen {
+            match &self.which.reason {
+                Some(reason) => eprintln!("lazaret: no dead message tells of {}", show::harmless(reason, 130)),
+                None => eprintln!("lazaret: there are no dead messages"),
+            }
+        }
         for id in &self.not_seen {
             eprintln!("lazaret: no dead message is called {}", show::harmless(id, 130));
         }
