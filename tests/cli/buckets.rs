@@ -30,7 +30,7 @@ impl Coast {
         let s3 = S3::start(&world.path("s3"));
         let stores = ["uploads", "renditions", "specimens"].map(|name| format!("{name} = {}\n", s3.store(name)));
         let config = format!(
-            "broker = \"spool:./spool\"\nledger = \"sqlite:./state/ledger.sqlite\"\n[stores]\n{}[buckets]\npatience = \"2s\"\npresign = \"10m\"\n",
+            "broker = \"spool:./spool\"\nledger = \"sqlite:./state/ledger.sqlite\"\n[stores]\n{}[buckets]\npatience = \"8s\"\npresign = \"10m\"\n",
             stores.concat()
         );
         world.write("lazaret.toml", config);
@@ -208,7 +208,7 @@ fn a_bucket_on_its_bad_days_holds_up_jobs_and_harms_none() {
         "busy.bmp: 503 Service Unavailable (SlowDown: a bad day)",
         "expired.bmp: 403 Forbidden (ExpiredToken: a bad day)",
         "elsewhere.bmp: 404 Not Found (NoSuchBucket: a bad day)",
-        "silent.bmp: no answer within 2s (buckets.patience)",
+        "silent.bmp: no answer within 8s (buckets.patience)",
         "163840 are the least (buckets.slowest)",
     ] {
         assert!(log.contains(why), "{why}: {log}");

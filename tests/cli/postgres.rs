@@ -5,13 +5,12 @@
 mod server;
 
 use std::fs;
-use std::time::Duration;
 
 use serde_json::Value;
 use sqlx::Row;
 
 use self::server::{Database, Server};
-use super::asked::{Asked, p99};
+use super::asked::Asked;
 use super::world::*;
 
 const PHOTO: &str = "valid/photos/hubble_progressive.jpg";
@@ -19,13 +18,18 @@ const PHOTO: &str = "valid/photos/hubble_progressive.jpg";
 const SLOW_FILE: &str = "hostile/cpu/tiff_slow_tiles.tiff";
 const BOMB: &str = "hostile/cpu/tiff_wide_tiles.tiff";
 
-/// A world whose ledger is a database; impatient, so that bad days are short.
+/// A world whose ledger is a database.
 fn world_on(database: &Database<'_>) -> World {
     let world = World::new();
-    let config = format!(
-        "broker = \"spool:./spool\"\nledger = \"{}\"\n[postgres]\ntimeout = \"1s\"\n",
-        database.url()
-    );
+    let config = format!("broker = \"spool:./spool\"\nledger = \"{}\"\n", database.url());
+    world.write("lazaret.toml", config);
+    world
+}
+
+/// The same, and impatient, so that bad days are short.
+fn impatient_world_on(database: &Database<'_>) -> World {
+    let world = world_on(database);
+    let config = fs::read_to_string(world.config()).unwrap() + "[postgres]\ntimeout = \"1s\"\n";
     world.write("lazaret.toml", config);
     world
 }
@@ -159,10 +163,8 @@ fn two_workers_share_what_they_know() {
     let (one, two) = (world_on(&database), world_on(&database));
     // Two hosts, as far as files go: only the ledger is the same.
     let _workers = [one.serve(&[]), two.serve(&[])];
-    assert_eq!(
-        answers(&one, &[PHOTO, BOMB]),
-        [("converted".to_owned(), false), ("quarantined".to_owned(), false)]
-    );
+    assert_eq!(answers(&one, &[PHOTO]), [("converted".to_owned(), false)]);
+    assert_eq!(answers(&one, &[BOMB]), [("quarantined".to_owned(), false)]);
     assert_eq!(answers(&two, &[BOMB]), [("quarantined".to_owned(), true)]);
 }
 
@@ -276,7 +278,7 @@ fn results(world: &World) -> Vec<Value> {
 fn a_worker_outlives_its_server_and_goes_on() {
     let server = Server::start(&[]);
     let database = database(&server);
-    let world = world_on(&database);
+    let world = impatient_world_on(&database);
     let asked = Asked::free();
     let (name, value) = asked.setting();
     let mut worker = world.serve(&[(name, &value)]);
@@ -286,18 +288,15 @@ fn a_worker_outlives_its_server_and_goes_on() {
         ("freeze", "thaw", "valid/photos/camera_grey.jpg"),
     ] {
         let times = |words: &str| log(&world).matches(words).count();
+        wait_for("all to be well", || asked.get("/readyz").status == 200);
         let before = [times("not ready"), times("ready again")];
         server.order(order);
         wait_for("the worker to notice", || times("not ready") > before[0]);
-        assert_eq!(asked.get("/readyz").causes(), ["ledger"]);
+        wait_for("the ledger to be missed", || {
+            asked.get("/readyz").causes() == ["ledger"]
+        });
         assert_eq!(asked.get("/livez").status, 200);
-        let asking = asked.times("/readyz", 1000);
-        println!(
-            "1,000 /readyz after PostgreSQL's {order}: p99 {:?}, longest {:?}",
-            p99(&asking),
-            asking[999]
-        );
-        assert!(asking[999] < Duration::from_secs(1), "{:?}", asking[999]);
+        asked.answers_soon("/readyz", 1000, &format!("after PostgreSQL's {order}"));
         assert!(world.submit(&[&fixture(file)]).status.success());
         match back {
             "start" => server.up(),

@@ -46,7 +46,10 @@ fn jobs_are_answered_good_and_bad_and_known_the_second_time() {
         assert_eq!(told, expected.map(|(status, repeat)| (json!(status), json!(repeat))));
         assert!(verdicts[0]["queued_ms"].is_u64());
     }
-    assert_eq!((world.count("spool/new"), world.count("spool/done")), (0, 6));
+    // An answer comes before the message is put away.
+    wait_for("all to be acknowledged", || {
+        (world.count("spool/new"), world.count("spool/done")) == (0, 6)
+    });
 }
 
 #[test]
@@ -132,7 +135,7 @@ fn the_second_signal_releases_and_the_job_comes_again() {
     let world = World::new();
     let mut service = world.serve(&SLOW);
     world.submit(&[&fixture(SLOW_FILE)]);
-    world.wait_for_attempts(&service, 1);
+    let _held = service.hold();
     service.signal("-TERM");
     wait_for("the drain to begin", || {
         let logs = fs::read_dir(world.path("."))

@@ -8,10 +8,15 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// Longest wait for something that must happen; generous, because machines are shared.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
-/// CPU limits under which a slow file runs for seconds without tripping.
-pub const SLOW: [(&str, &str); 2] = [("LAZARET_LIMITS_CPU_BASE", "60s"), ("LAZARET_LIMITS_CPU", "60s")];
+/// Limits under which a slow file runs for seconds of CPU without tripping, held or not, and a drain that waits for it.
+pub const SLOW: [(&str, &str); 4] = [
+    ("LAZARET_LIMITS_CPU_BASE", "60s"),
+    ("LAZARET_LIMITS_CPU", "60s"),
+    ("LAZARET_LIMITS_PREFLIGHT_WALL", "2m"),
+    ("LAZARET_WORKER_DRAIN", "5m"),
+];
 
 pub struct World {
     folder: tempfile::TempDir,
@@ -19,6 +24,9 @@ pub struct World {
 
 /// A process that does not outlive its test.
 pub struct Running(pub Child);
+
+/// A child that stands still, until this is dropped.
+pub struct Held(String);
 
 impl World {
     pub fn new() -> Self {
@@ -155,8 +163,24 @@ impl World {
 
 impl Running {
     pub fn signal(&self, signal: &str) {
-        let pid = self.0.id().to_string();
-        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        assert!(send(&self.0.id().to_string(), signal));
+    }
+
+    /// Stops the child that converts the slow file, so that it is in hand for as long as a test wants. No other uses a second of CPU.
+    pub fn hold(&self) -> Held {
+        let worker = self.0.id().to_string();
+        let mut held = None;
+        wait_for("a child to hold", || {
+            let listed = Command::new("ps")
+                .args(["-o", "pid=,times=", "--ppid", &worker])
+                .output();
+            let listed = String::from_utf8(listed.unwrap().stdout).unwrap();
+            let mut children = listed.lines().filter_map(|line| line.trim().split_once(' '));
+            let slow = children.find(|(_, seconds)| seconds.trim().parse::<u64>().is_ok_and(|seconds| seconds >= 1));
+            held = slow.map(|(child, _)| Held(child.to_owned()));
+            held.as_ref().is_some_and(|Held(child)| send(child, "-STOP"))
+        });
+        held.unwrap()
     }
 
     pub fn kill(mut self) {
@@ -171,6 +195,16 @@ impl Running {
     pub fn is_running(&mut self) -> bool {
         self.0.try_wait().unwrap().is_none()
     }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        send(&self.0, "-CONT");
+    }
+}
+
+fn send(process: &str, signal: &str) -> bool {
+    Command::new("kill").args([signal, process]).status().unwrap().success()
 }
 
 impl Drop for Running {

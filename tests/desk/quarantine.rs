@@ -13,7 +13,7 @@ pub fn with_an_entry() -> (Desk, String) {
     with_an_entry_on(Desk::new())
 }
 
-fn with_an_entry_on(desk: Desk) -> (Desk, String) {
+pub fn with_an_entry_on(desk: Desk) -> (Desk, String) {
     assert_eq!(desk.world.submit(&["--wait", &fixture(BOMB)]).status.code(), Some(1));
     let entries = list(&desk);
     assert_eq!(entries[0]["state"], json!("quarantined"));

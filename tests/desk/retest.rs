@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::browser::Desk;
 use super::program::{Program, check_only};
-use super::quarantine::with_an_entry;
+use super::quarantine::{with_an_entry, with_an_entry_on};
 use super::shell::{Shell, near};
 use super::world::*;
 
@@ -17,7 +17,9 @@ fn last_note(desk: &Desk, digest: &str) -> Value {
 
 #[test]
 fn a_retest_over_the_api_is_begun_and_looked_up() {
-    let (desk, digest) = with_an_entry();
+    // Long enough for another one to come meanwhile.
+    let desk = Desk::with(World::new(), "", &[("LAZARET_LIMITS_CPU_BASE", "5s")]);
+    let (desk, digest) = with_an_entry_on(desk);
     let mut ci = Program::new(&desk, "ci", "operator");
     let path = format!("/quarantine/{digest}/retest");
     let before = ci.get(&format!("/quarantine/{digest}")).json();

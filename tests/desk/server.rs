@@ -1,5 +1,7 @@
 //! `lazaret quarantine` and `lazaret tenant` with a server in place of a ledger: they tell and do the same.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::browser::Desk;
@@ -225,12 +227,15 @@ fn tenants_are_blocked_limited_and_purged_over_a_server() {
 #[test]
 fn of_two_who_decide_the_second_is_told_who_came_first() {
     let (desk, digest) = with_an_entry();
-    let (asked, fast) = (desk.asked, Shell::of(&desk, "fast", "operator"));
-    let about = digest.clone();
+    let (asked, about) = (desk.asked, digest.clone());
+    // An impostor has no end, and would keep what is the shell's.
+    let fast = Arc::new(Shell::of(&desk, "fast", "operator"));
+    let first = Arc::downgrade(&fast);
     // Between the second one's look and its decision the first one decides.
     let between = Impostor::doing(move |request| {
         if request.contains("/decisions ") {
-            fast.well(&["quarantine", "confirm", &about, "--why", "an attack"]);
+            let first = first.upgrade().unwrap();
+            first.well(&["quarantine", "confirm", &about, "--why", "an attack"]);
         }
         passed_on(asked, request)
     });

@@ -140,10 +140,9 @@ fn a_queue_that_is_purged_loses_what_nobody_had_and_nothing_else() {
 fn connections_that_the_broker_closes_are_opened_again_and_the_job_is_told_alike() {
     let (stage, relay) = relayed("closed", "30s");
     stage.upload(&[SLOW_FILE]);
-    let worker = stage.serve(&[&SLOW[..], &[("LAZARET_LIMITS_PREFLIGHT_WALL", "2m")]].concat());
+    let worker = stage.serve(&SLOW);
     stage.client.publish("interactive", &job("slow", "acme", SLOW_FILE));
-    stage.world.wait_for_attempts(&worker.process, 1);
-    let held = worker.hold();
+    let held = worker.process.hold();
     // As an operator does: by the management API, which needs some seconds until it knows both, that for consuming and that for publishing.
     wait_for("the broker to know the worker's connections", || {
         let all = stage.vhost.node.call("GET", "vhosts/closed/connections", None);
@@ -186,11 +185,10 @@ fn a_channel_that_the_broker_closes_is_opened_again() {
     node.control(&["eval", impatient]);
     let stage = Stage::on(&node, "channel");
     stage.upload(&[PHOTO, SLOW_FILE]);
-    let worker = stage.serve(&[&SLOW[..], &[("LAZARET_LIMITS_PREFLIGHT_WALL", "2m")]].concat());
+    let worker = stage.serve(&SLOW);
     stage.client.publish("interactive", &job("slow", "acme", SLOW_FILE));
-    stage.world.wait_for_attempts(&worker.process, 1);
     // However late the broker looks, and however fast this machine is.
-    let held = worker.hold();
+    let held = worker.process.hold();
     worker.wait_log("not consuming");
     let patient = "application:set_env(rabbit, consumer_timeout, 1800000).";
     node.control(&["eval", patient]);
@@ -317,8 +315,10 @@ fn a_disk_that_is_full_at_the_broker_blocks_and_loses_nothing() {
     stage.client.publish("interactive", &job("first", "acme", PHOTO));
     stage.client.answer("first");
     stage.client.publish("interactive", &job("slow", "acme", SLOW_FILE));
-    stage.world.wait_for_attempts(&worker.process, 1);
+    // The broker says so when something is published: its result.
+    let held = worker.process.hold();
     node.control(&["set_disk_free_limit", "100000GB"]);
+    drop(held);
     worker.wait_log("the broker takes no messages");
     assert_eq!(stage.client.answers_to("slow").len(), 0);
     node.control(&["set_disk_free_limit", "10MB"]);
@@ -372,7 +372,7 @@ fn the_first_signal_gives_back_what_has_not_begun_and_ends_what_has() {
     environment.push(("LAZARET_WORKER_SLOTS", "1"));
     let mut worker = stage.serve(&environment);
     stage.client.publish("interactive", &job("in-hand", "acme", SLOW_FILE));
-    stage.world.wait_for_attempts(&worker.process, 1);
+    let held = worker.process.hold();
     // More than its hands hold, of another tenant.
     let jobs: Vec<Value> = (0..20)
         .map(|number| small(&format!("behind-{number}"), "other", PHOTO))
@@ -386,6 +386,7 @@ fn the_first_signal_gives_back_what_has_not_begun_and_ends_what_has() {
         0,
         "they are back before it has ended"
     );
+    drop(held);
     assert_eq!(worker.code(), Some(0));
     assert_eq!(stage.client.answer("in-hand").verdict(), "converted: –");
     let next = stage.serve(&[]);
@@ -401,7 +402,7 @@ fn the_second_signal_ends_at_once_and_the_job_comes_again() {
     stage.upload(&[SLOW_FILE]);
     let mut worker = stage.serve(&SLOW);
     stage.client.publish("interactive", &job("slow", "acme", SLOW_FILE));
-    stage.world.wait_for_attempts(&worker.process, 1);
+    let _held = worker.process.hold();
     worker.process.signal("-TERM");
     worker.wait_log("draining");
     assert!(worker.process.is_running());

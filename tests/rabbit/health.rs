@@ -1,10 +1,8 @@
 //! Health while the broker does not answer.
 
-use std::time::Duration;
-
 use sqlx::{Connection, SqliteConnection};
 
-use super::asked::{Asked, p99};
+use super::asked::Asked;
 use super::relay::{Mode, Relay};
 use super::stage::Stage;
 use super::world::wait_for;
@@ -18,7 +16,10 @@ fn a_frozen_broker_and_a_locked_ledger_are_told_and_the_answers_come_at_once() {
     let (name, value) = asked.setting();
     let _worker = stage.serve(&[(name, &value)]);
     wait_for("work to be taken", || asked.get("/readyz").status == 200);
-    assert_eq!(asked.metric("lazaret_queue_messages{queue=\"dead\"}"), 0.0);
+    wait_for("the depths of the queues", || {
+        let metrics = asked.get("/metrics").body;
+        metrics.contains("lazaret_queue_messages{queue=\"dead\"} 0\n")
+    });
 
     relay.set(Mode::Freeze);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -33,13 +34,7 @@ fn a_frozen_broker_and_a_locked_ledger_are_told_and_the_answers_come_at_once() {
     wait_for("both to be missed", || {
         asked.get("/readyz").causes() == ["ledger", "broker"]
     });
-    let times = asked.times("/readyz", 1000);
-    println!(
-        "1,000 /readyz while ledger and broker are frozen: p99 {:?}, longest {:?}",
-        p99(&times),
-        times[999]
-    );
-    assert!(times[999] < Duration::from_secs(1), "{:?}", times[999]);
+    asked.answers_soon("/readyz", 1000, "while ledger and broker are frozen");
     assert_eq!(asked.get("/livez").status, 200);
 
     relay.set(Mode::Pass);

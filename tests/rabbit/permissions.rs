@@ -83,7 +83,8 @@ async fn a_worker_may_look_work_and_listen() {
         .queue_purge("lazaret.jobs.bulk".into(), QueuePurgeOptions::default())
         .await
         .unwrap();
-    assert_eq!(purged, 1);
+    // That of the first rung may be back by now.
+    assert!((1..=2).contains(&purged), "{purged}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -46,17 +46,6 @@ impl Drop for Restless {
 pub struct Worker {
     pub process: Running,
     log: PathBuf,
-}
-
-/// A child that stands still, until this is dropped.
-pub struct Held {
-    child: String,
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        signal(&self.child, "-CONT");
-    }
 }
 
 impl Stage<'static> {
@@ -221,18 +210,6 @@ impl Worker {
         assert_eq!(self.code(), Some(0));
     }
 
-    /// Stops the one child that it has, so that its upload is in hand for as long as a test wants.
-    pub fn hold(&self) -> Held {
-        let mut child = String::new();
-        wait_for("a child to hold", || {
-            let worker = self.process.0.id().to_string();
-            let listed = Command::new("ps").args(["-o", "pid=", "--ppid", &worker]).output();
-            child = String::from_utf8(listed.unwrap().stdout).unwrap().trim().to_owned();
-            child.parse::<u32>().is_ok() && signal(&child, "-STOP")
-        });
-        Held { child }
-    }
-
     /// As a power cut would.
     pub fn kill(mut self) {
         self.process.0.kill().unwrap();
@@ -256,10 +233,6 @@ impl Worker {
             self.log().matches(text).count() >= times
         });
     }
-}
-
-fn signal(process: &str, signal: &str) -> bool {
-    Command::new("kill").args([signal, process]).status().unwrap().success()
 }
 
 /// A job for an upload, with the preset `web`.

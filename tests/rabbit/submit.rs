@@ -102,6 +102,12 @@ fn waiting_ends_by_time_or_signal_and_the_jobs_stay() {
     let waits = world.start(&["submit", "--config", "lazaret.toml", "--wait", &file], &[]);
     let waiting = || vhost.call("GET", "queues", "lazaret.jobs.interactive", None)["messages"] == 2;
     wait_for("both jobs", waiting);
+    // It listens for signals once it waits.
+    wait_for("SIGINT to be caught", || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", waits.0.id())).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:\t")).unwrap();
+        u64::from_str_radix(caught, 16).unwrap() & 0b10 != 0
+    });
     waits.signal("-INT");
     assert_eq!(waits.code(), Some(1));
     let error = std::fs::read_to_string(world.path("stderr")).unwrap();

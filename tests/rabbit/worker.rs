@@ -275,7 +275,6 @@ fn a_store_that_fails_costs_tries_and_no_verdict() {
     let stage = Stage::new("ladder-up");
     let restless = stage.restless(PHOTO);
     let worker = stage.serve(&[]);
-    stage.client.publish("bulk", &job("patient", "acme", PHOTO));
     let last = headers(&[("x-lazaret-tries", AMQPValue::LongInt(5)), ("traceparent", text(TRACE))]);
     let body = job("last", "acme", PHOTO).to_string();
     stage.client.publish_with("interactive", body.as_bytes(), last);
@@ -287,6 +286,7 @@ fn a_store_that_fails_costs_tries_and_no_verdict() {
     let why = dead.header("x-lazaret-reason").unwrap();
     assert_eq!(json!(why), failed.event["data"]["detail"]);
 
+    stage.client.publish("bulk", &job("patient", "acme", PHOTO));
     wait_for("the other on the first rung", || {
         stage.client.ready("lazaret.retry.5s") == 1
     });

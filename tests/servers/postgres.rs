@@ -222,7 +222,7 @@ impl Database<'_> {
     /// Waits until a statement that counts finds something.
     pub async fn wait_for(&self, sql: &'static str) {
         let mut connection = self.connect().await;
-        for _ in 0..1000 {
+        for _ in 0..12_000 {
             let row = sqlx::query(sql).fetch_one(&mut connection).await.unwrap();
             if row.get::<i64, _>(0) > 0 {
                 return;

@@ -168,6 +168,8 @@ impl Mode {
 
 #[test]
 fn a_relay_does_what_it_is_told() {
+    use std::time::Duration;
+
     let echo = TcpListener::bind("127.0.0.1:0").unwrap();
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
     let relay = Relay::to(nobody.local_addr().unwrap().port());
@@ -178,10 +180,11 @@ fn a_relay_does_what_it_is_told() {
             thread::spawn(move || std::io::copy(&mut stream, &mut back));
         }
     });
-    let patience = std::time::Duration::from_millis(300);
+    // Long for what must come, short for what must not.
+    let (long, short) = (Some(Duration::from_secs(60)), Some(Duration::from_millis(300)));
     let connect = || {
         let stream = TcpStream::connect(("127.0.0.1", relay.port())).unwrap();
-        stream.set_read_timeout(Some(patience)).unwrap();
+        stream.set_read_timeout(long).unwrap();
         stream
     };
     let answer = |stream: &mut TcpStream| {
@@ -192,8 +195,10 @@ fn a_relay_does_what_it_is_told() {
     for mode in [Mode::Freeze, Mode::FreezeAnswers, Mode::FreezeRequests] {
         relay.set(mode);
         stream.write_all(b"x").unwrap();
+        stream.set_read_timeout(short).unwrap();
         let error = answer(&mut stream).unwrap_err().kind();
         assert_eq!(error, std::io::ErrorKind::WouldBlock, "{mode:?}");
+        stream.set_read_timeout(long).unwrap();
         relay.set(Mode::Pass);
         assert_eq!(answer(&mut stream).unwrap(), b"x", "{mode:?}");
     }

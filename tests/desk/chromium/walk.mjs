@@ -18,6 +18,7 @@ const browser = await chromium.launch({
 
 async function open(options) {
     const context = await browser.newContext({ baseURL: base, ...options });
+    context.setDefaultTimeout(120_000);
     const page = await context.newPage();
     page.on("console", (message) => {
         // A page that says 401 or 404 is told of as an error, which is not one of ours.
