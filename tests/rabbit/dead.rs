@@ -89,14 +89,17 @@ fn what_cannot_be_read_is_listed_and_dropped_and_goes_back_by_force_only() {
         "{}",
         stderr(&refused)
     );
+    publish(&vhost, "bulk", "no JSON either", json!({}));
+    wait_for("another one", || listed(&world).len() == 2);
+    let both = listed(&world);
     // A round begins as soon as the one before has ended, and finds all of it.
     for round in 0..10 {
-        assert_eq!(
-            listed(&world),
-            std::slice::from_ref(&letter),
-            "round {round}: to look takes nothing away"
-        );
+        assert_eq!(listed(&world), both, "round {round}: to look takes nothing away");
     }
+    let other = both.iter().find(|other| other["id"] != id).unwrap()["id"]
+        .as_str()
+        .unwrap();
+    assert_eq!(dead(&world, &["drop", other]).status.code(), Some(0));
     assert_eq!(dead(&world, &["requeue", id, "--force"]).status.code(), Some(0));
     // A worker sets it aside again.
     wait_for("the message to be dead again", || {

@@ -36,18 +36,23 @@ impl<'a> DeadQueue<'a> {
     /// may be of the time before that, and a round that begins at once would miss what was just listed.
     pub(super) async fn begin(server: &'a Server, publisher: &'a Publisher) -> Result<Self, BrokerError> {
         let channel = publisher.channel().await?;
-        let first = got(server, &channel).await?;
-        let left = match first {
-            Some(_) => publisher.depth(topology::DEAD).await?,
-            None => 0,
-        };
-        Ok(Self {
+        let mut round = Self {
+            first: got(server, &channel).await?,
             server,
             publisher,
             channel,
-            first,
-            left,
-        })
+            left: 0,
+        };
+        if round.first.is_some() {
+            match publisher.depth(topology::DEAD).await {
+                Ok(left) => round.left = left,
+                Err(error) => {
+                    Box::new(round).end().await;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(round)
     }
 
     async fn acknowledge(&self, held: &HeldLetter) -> Result<(), BrokerError> {

@@ -118,8 +118,11 @@ impl Tally {
     fn end(self) -> Result<Ending, Failure> {
         if self.which.all && !self.seen {
             match &self.which.reason {
-                Some(reason) => eprintln!("lazaret: no dead message tells of {}", show::harmless(reason, 130)),
-                None => eprintln!("lazaret: there are no dead messages"),
+                Some(reason) => eprintln!(
+                    "lazaret: found no dead message that tells of {}",
+                    show::harmless(reason, 130)
+                ),
+                None => eprintln!("lazaret: found no dead message"),
             }
         }
         for id in &self.not_seen {
