@@ -74,7 +74,8 @@ impl Convert {
         let worker = sign_on(
             &config,
             Sources::Paths,
-            (sandbox(&config, None)?, Vec::new()),
+            sandbox(&config, None)?,
+            Vec::new(),
             Vitals::new(),
             Notices::off(),
         )

@@ -170,11 +170,12 @@ pub(super) fn fits_this_host(config: &Config, budget: u64) -> Result<(), ConfigE
     })
 }
 
-/// Signs a worker on, with a sandbox and those of its layers that were proven.
+/// Signs a worker on; `layers` are those of its sandbox, where they were proven.
 pub(super) async fn sign_on(
     config: &Config,
     sources: Sources,
-    (sandbox, layers): (Sandbox, Vec<LayerReport>),
+    sandbox: Sandbox,
+    layers: Vec<LayerReport>,
     vitals: Arc<Vitals>,
     notices: Notices,
 ) -> Result<Arc<Worker>, Failure> {

@@ -29,7 +29,8 @@ pub(super) async fn page(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Response> {
     let span = course::span(&query.unwrap_or_default()).map_err(Refusal::bad)?;
-    let vitals = desk.shown.vitals();
+    let (vitals, shown) = (desk.shown.vitals(), desk.shown.work());
+    let layers = shown.as_ref().map_or(&[][..], |shown| &shown.worker.layers);
     let (fleet, course) = tokio::join!(fleet(&desk), course_of(&desk, span));
     let content = html! {
         @match &fleet {
@@ -39,7 +40,7 @@ pub(super) async fn page(
         (state(&vitals))
         (course::shown(span, &course, &vitals))
         (parts(&vitals))
-        (sandbox(&desk))
+        (sandbox(layers))
         (work(&vitals))
         (counts(&vitals))
         @if let Ok(fleet) = &fleet {
@@ -171,9 +172,7 @@ fn parts(vitals: &Vitals) -> Markup {
 }
 
 /// The layers of this worker's sandbox, as it proved them.
-fn sandbox(desk: &Desk) -> Markup {
-    let work = desk.shown.work();
-    let layers = work.as_ref().map_or(&[][..], |work| &work.worker.layers);
+fn sandbox(layers: &[LayerReport]) -> Markup {
     html! {
         section tabindex="0" aria-labelledby="sandbox" {
             h2 #sandbox { "Sandbox" }
@@ -219,7 +218,6 @@ fn in_short(layers: &[LayerReport]) -> String {
 
 fn work(vitals: &Vitals) -> Markup {
     let (copied, queues) = (vitals.gauges.copied(), vitals.gauges.queues());
-    let used = copied.budget_bytes - copied.budget_free_bytes.min(copied.budget_bytes);
     let rows = [
         (
             "attempts that run",
@@ -236,7 +234,11 @@ fn work(vitals: &Vitals) -> Markup {
         ("verdicts the ledger has not taken", copied.unsettled.to_string()),
         (
             "memory budget",
-            format!("{} of {}", ByteSize(used), ByteSize(copied.budget_bytes)),
+            format!(
+                "{} of {}",
+                ByteSize(copied.budget_used()),
+                ByteSize(copied.budget_bytes)
+            ),
         ),
     ];
     html! {

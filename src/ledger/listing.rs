@@ -104,7 +104,7 @@ pub struct WorkerRecord {
     pub host: String,
     /// Its build.
     pub build: String,
-    /// The layers of its sandbox, as it proved them when it started; empty: it did not say.
+    /// The layers of its sandbox, as it proved them when it started; empty: it did not say, or not in words that are known here.
     pub layers: Vec<LayerReport>,
     /// When it signed on.
     pub since: DateTime<Utc>,

@@ -46,7 +46,7 @@ pub struct Worker {
     pub ledger: Arc<dyn Ledger>,
     /// Where attempts run.
     pub sandbox: Sandbox,
-    /// The layers of that, as they were proven when it started; empty: they were not.
+    /// The sandbox's layers, as they were proven when the worker started; empty: they were not.
     pub layers: Vec<LayerReport>,
     /// Where bytes come from and go to.
     pub stores: Stores,
@@ -73,7 +73,7 @@ pub struct Setup<'a> {
     pub ledger: Arc<dyn Ledger>,
     /// Where attempts run.
     pub sandbox: Sandbox,
-    /// The layers of that, where they were proven.
+    /// The sandbox's layers, where they were proven.
     pub layers: Vec<LayerReport>,
     /// Where bytes come from and go to.
     pub stores: Stores,

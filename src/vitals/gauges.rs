@@ -35,6 +35,13 @@ pub struct Copied {
     pub tenants: Vec<(String, u64)>,
 }
 
+impl Copied {
+    /// Memory that children may use now, of their budget, in bytes.
+    pub fn budget_used(&self) -> u64 {
+        self.budget_bytes.saturating_sub(self.budget_free_bytes)
+    }
+}
+
 /// An attempt that runs, until this is dropped.
 #[derive(Debug)]
 pub struct InFlight<'a>(&'a AtomicU64);

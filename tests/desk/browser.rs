@@ -13,7 +13,7 @@ pub const PASSWORD: &str = "correct horse battery";
 pub struct Desk {
     pub world: World,
     pub asked: Asked,
-    _service: Running,
+    pub service: Running,
 }
 
 pub struct Browser {
@@ -35,9 +35,9 @@ impl Desk {
         for (name, role) in [("olga", "operator"), ("vera", "viewer")] {
             add(&world, name, role, PASSWORD);
         }
-        let _service = world.serve_as_configured(environment);
+        let service = world.serve_as_configured(environment);
         wait_for("work to be taken", || asked.get("/readyz").status == 200);
-        Self { world, asked, _service }
+        Self { world, asked, service }
     }
 
     pub fn browser(&self) -> Browser {

@@ -17,7 +17,6 @@ fn last_note(desk: &Desk, digest: &str) -> Value {
 
 #[test]
 fn a_retest_over_the_api_is_begun_and_looked_up() {
-    // Long enough for another one to come meanwhile.
     let desk = Desk::with(World::new(), "", &[("LAZARET_LIMITS_CPU_BASE", "5s")]);
     let (desk, digest) = with_an_entry_on(desk);
     let mut ci = Program::new(&desk, "ci", "operator");
@@ -38,8 +37,10 @@ fn a_retest_over_the_api_is_begun_and_looked_up() {
         (&json!("running"), &json!("token:ci"), &Value::Null)
     );
     // One at a time.
+    let held = desk.service.hold();
     let busy = ci.post(&path, &json!({}));
     assert_eq!((busy.status, Program::refused(&busy).as_str()), (429, "busy"));
+    drop(held);
     wait_for("the retest to end", || {
         Program::with(&desk, ci.says.trim().rsplit(' ').next().unwrap())
             .get(&path)

@@ -62,7 +62,7 @@ impl Generation {
         let sandbox = sandbox(&config, budget)?;
         let layers = prove(&sandbox, "not consuming").await?.layers;
         let notices = Notices::open(&config.notices, &vitals.tally)?;
-        let worker = sign_on(&config, Sources::Stores(sources), (sandbox, layers), vitals, notices).await?;
+        let worker = sign_on(&config, Sources::Stores(sources), sandbox, layers, vitals, notices).await?;
         let broker = broker::join(&config, &worker.id)?;
         let service = Service::new(Parts {
             worker: Arc::clone(&worker),

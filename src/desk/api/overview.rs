@@ -10,23 +10,23 @@ use serde::Serialize;
 
 use super::answer::{Problem, json};
 use super::bearer::Caller;
-use crate::admin::{Readyz, Work};
+use crate::admin::Readyz;
 use crate::desk::refusal::Refusal;
 use crate::desk::{Desk, course, overview};
 use crate::ledger::{Course, Unreviewed, WorkerId};
+use crate::pipeline::Worker;
 use crate::sandbox::layers::LayerReport;
-use crate::vitals::Vitals;
 
 #[derive(Serialize)]
 struct Overview<'a> {
     unreviewed: Unreviewed,
-    course: Over,
-    worker: One<'a>,
+    course: CourseAnswer,
+    worker: ThisWorker<'a>,
 }
 
 /// What went on over time.
 #[derive(Serialize)]
-struct Over {
+struct CourseAnswer {
     /// The oldest first; the last one is not over.
     steps: Vec<Step>,
     jobs_since: Option<DateTime<Utc>>,
@@ -44,7 +44,7 @@ struct Step {
 
 /// The worker that answers.
 #[derive(Serialize)]
-struct One<'a> {
+struct ThisWorker<'a> {
     worker: &'a WorkerId,
     health: Readyz,
     layers: &'a [LayerReport],
@@ -85,12 +85,12 @@ pub(super) async fn show(
     let (unreviewed, course) = tokio::try_join!(work.ledger.unreviewed(), work.ledger.course(span))?;
     Ok(json(&Overview {
         unreviewed,
-        course: over(&course),
-        worker: one(&work, &desk.shown.vitals()),
+        course: course_answer(&course),
+        worker: this_worker(&work.worker),
     }))
 }
 
-fn over(course: &Course) -> Over {
+fn course_answer(course: &Course) -> CourseAnswer {
     let steps = course.steps.begins().enumerate().map(|(place, from_ms)| Step {
         from: DateTime::from_timestamp_millis(from_ms).unwrap_or_default(),
         jobs: at(&course.jobs, place),
@@ -107,7 +107,7 @@ fn over(course: &Course) -> Over {
                 .map(|(reason, counts)| (reason.word(), at(counts, place))),
         ),
     });
-    Over {
+    CourseAnswer {
         steps: steps.collect(),
         jobs_since: course.jobs_since,
         convictions_since: course.convictions_since,
@@ -122,7 +122,8 @@ fn happened(counts: impl Iterator<Item = (&'static str, u64)>) -> BTreeMap<&'sta
     counts.filter(|(_, count)| *count > 0).collect()
 }
 
-fn one<'a>(work: &'a Work, vitals: &Vitals) -> One<'a> {
+fn this_worker(worker: &Worker) -> ThisWorker<'_> {
+    let vitals = &worker.vitals;
     let (copied, queues) = (vitals.gauges.copied(), vitals.gauges.queues());
     let busy = copied.tenants.iter().map(|(tenant, in_hand)| Busy {
         tenant: tenant.clone(),
@@ -130,10 +131,10 @@ fn one<'a>(work: &'a Work, vitals: &Vitals) -> One<'a> {
     });
     let ended =
         overview::ended(vitals).map(|(status, [run, known_before])| (status.word(), Ended { run, known_before }));
-    One {
-        worker: &work.worker.id,
+    ThisWorker {
+        worker: &worker.id,
         health: Readyz::of(vitals),
-        layers: &work.worker.layers,
+        layers: &worker.layers,
         running: vitals.gauges.in_flight(),
         slots: copied.slots,
         in_hand: copied.in_hand,
@@ -141,7 +142,7 @@ fn one<'a>(work: &'a Work, vitals: &Vitals) -> One<'a> {
         kept_by_ledger: vitals.gauges.kept_by_ledger(),
         unsettled: copied.unsettled,
         memory_budget_bytes: copied.budget_bytes,
-        memory_free_bytes: copied.budget_free_bytes.min(copied.budget_bytes),
+        memory_free_bytes: copied.budget_bytes - copied.budget_used(),
         queues: queues.into_iter().collect(),
         tenants: busy.collect(),
         ended: BTreeMap::from(ended),
