@@ -119,13 +119,26 @@ fn copies_in_flight_wait_for_one_attempt() {
     }
 }
 
+fn wait_for_drain(world: &World) {
+    wait_for("the drain to begin", || {
+        let logs = fs::read_dir(world.path("."))
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        logs.filter(|path| path.extension().is_some_and(|it| it == "log"))
+            .any(|log| fs::read_to_string(log).unwrap().contains("draining"))
+    });
+}
+
 #[test]
 fn the_first_signal_drains() {
     let world = World::new();
     let service = world.serve(&SLOW);
     world.submit(&[&fixture(SLOW_FILE)]);
-    world.wait_for_attempts(&service, 1);
+    let held = service.hold();
     service.signal("-TERM");
+    wait_for_drain(&world);
+    assert_eq!(world.count("spool/results"), 0);
+    drop(held);
     assert_eq!(service.code(), Some(0));
     assert_eq!((world.count("spool/results"), world.count("spool/new")), (1, 0));
 }
@@ -137,13 +150,7 @@ fn the_second_signal_releases_and_the_job_comes_again() {
     world.submit(&[&fixture(SLOW_FILE)]);
     let _held = service.hold();
     service.signal("-TERM");
-    wait_for("the drain to begin", || {
-        let logs = fs::read_dir(world.path("."))
-            .unwrap()
-            .map(|entry| entry.unwrap().path());
-        logs.filter(|path| path.extension().is_some_and(|it| it == "log"))
-            .any(|log| fs::read_to_string(log).unwrap().contains("draining"))
-    });
+    wait_for_drain(&world);
     assert!(service.is_running());
     service.signal("-TERM");
     assert_eq!(service.code(), Some(0));

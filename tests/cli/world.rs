@@ -177,8 +177,11 @@ impl Running {
             let listed = String::from_utf8(listed.unwrap().stdout).unwrap();
             let mut children = listed.lines().filter_map(|line| line.trim().split_once(' '));
             let slow = children.find(|(_, seconds)| seconds.trim().parse::<u64>().is_ok_and(|seconds| seconds >= 1));
-            held = slow.map(|(child, _)| Held(child.to_owned()));
-            held.as_ref().is_some_and(|Held(child)| send(child, "-STOP"))
+            let Some((child, _)) = slow else {
+                return false;
+            };
+            held = (send(child, "-STOP") && is_stopped(child)).then(|| Held(child.to_owned()));
+            held.is_some()
         });
         held.unwrap()
     }
@@ -201,6 +204,12 @@ impl Drop for Held {
     fn drop(&mut self) {
         send(&self.0, "-CONT");
     }
+}
+
+/// Not where it has ended meanwhile.
+fn is_stopped(process: &str) -> bool {
+    let state = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    state.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
 }
 
 fn send(process: &str, signal: &str) -> bool {
